@@ -1,0 +1,51 @@
+/* The meaning of the axis IR: a slow, literal evaluator, the oracle of every test.
+ *
+ * It runs over one of two number domains: f64, or the prime field GF(2^61 - 1), in which any
+ * algebraic rewrite that is wrong differs with overwhelming probability (Schwartz-Zippel) and no
+ * tolerance is involved. In the field, sqrt(x) is x^((p+1)/4) (multiplicative, and a root
+ * wherever one exists) and functions that are not algebraic are a fixed hash of (function,
+ * argument); comparisons compare representatives; the "real" numbers -inf and exp have no
+ * homomorphism there, so programs with rmax are validated in f64 instead. */
+#ifndef ATTNC_IR_INTERP_H
+#define ATTNC_IR_INTERP_H
+
+#include "ir/ir.h"
+
+typedef union num {
+    double f;
+    uint64_t u;
+} num;
+
+enum num_domain { NUM_F64, NUM_GF };
+#define GF_P ((uint64_t)0x1fffffffffffffff) /* 2^61 - 1 */
+
+/* ir/num.c: one elementwise operation on numbers of a domain (powi takes n in attr.num). */
+num num_apply(enum num_domain dom, enum ir_op op, ir_attr attr, num a, num b, num c);
+num num_from_q(enum num_domain dom, const fmpq_t q);
+num num_from_i(enum num_domain dom, int64_t i);
+num num_add(enum num_domain dom, num a, num b);
+num num_mul(enum num_domain dom, num a, num b);
+num num_max(enum num_domain dom, num a, num b);
+
+/* The values of a run. Tensors are dense, row-major: q [B,H,n_q,D] k [B,G,n,D] v [B,G,n,M];
+ * params in their declared shape (rank 0: one number). Query head h reads key head h*G/H.
+ * Nothing is copied; all must outlive the run. */
+struct interp_input {
+    enum num_domain dom;
+    const int64_t *dims;          /* size of every dim of the function */
+    const num *q, *k, *v;
+    const num *const *params;
+};
+
+/* Evaluates a root (or any node whose axes are within b h i m) at every entry: out is dense over
+ * the axes the node has, in the order b h i m. Returns false with *why set (static text) if the
+ * sizes are inconsistent or too large to evaluate. */
+bool interp_node(const struct ir_func *f, ir_ref node, const struct interp_input *in, num *out,
+                 const char **why);
+
+/* The same for query rows [row, row+rows) of one (b, h) only: out is [rows, M] (or [rows]).
+ * Cost is that of the rows asked for plus the key side once. */
+bool interp_rows(const struct ir_func *f, ir_ref node, const struct interp_input *in, int64_t b,
+                 int64_t h, int64_t row, int64_t rows, num *out, const char **why);
+
+#endif

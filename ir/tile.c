@@ -1,0 +1,288 @@
+/* Building tile programs: integer expressions (hash-consed and folded), buffers, statements. */
+#include "ir/tile.h"
+
+#include "runtime/attn.h"
+
+const struct tile_op_info tile_ops[TILE_OP_COUNT] = {
+    {"none", 0, 0, 0, TF_NONE, ""},
+#define NONE TF_NONE
+#define LOOP (TF_LOOP | TF_BODY)
+#define BODY TF_BODY
+#define MAP TF_MAP
+#define TILE(name, v, x, n, flags, help) {#name, v, x, n, flags, help},
+#include "ir/tile_ops.def"
+#undef NONE
+#undef LOOP
+#undef BODY
+#undef MAP
+};
+
+struct tile_prog *
+tile_new(struct arena *a, struct ir_func *f, const char *entry, const char *schedule)
+{
+    struct tile_prog *p = ARENA_NEW(a, struct tile_prog);
+    p->arena = a;
+    p->func = f;
+    p->entry = entry;
+    p->schedule = schedule;
+    p->nxs = 1;
+    p->cap_xs = 64;
+    p->xs = ARENA_ARRAY(a, struct tx, p->cap_xs);
+    p->nbufs = 1;
+    p->nvars = 1;
+    return p;
+}
+
+/* ---- integer expressions ---- */
+
+static tx_ref
+tx_make(struct tile_prog *p, enum tx_op op, tx_ref a, tx_ref b, int64_t value)
+{
+    for (uint32_t k = 1; k < p->nxs; k++) {
+        const struct tx *x = &p->xs[k];
+        if (x->op == op && x->a == a && x->b == b && x->num == value)
+            return k;
+    }
+    p->xs = arena_grow(p->arena, p->xs, p->nxs, p->nxs + 1, &p->cap_xs, sizeof *p->xs);
+    p->xs[p->nxs] = (struct tx){.op = (uint8_t)op, .a = a, .b = b, .num = value};
+    return p->nxs++;
+}
+
+tx_ref
+tx_num(struct tile_prog *p, int64_t v)
+{
+    return tx_make(p, TX_NUM, 0, 0, v);
+}
+
+tx_ref
+tx_dim(struct tile_prog *p, uint16_t dim)
+{
+    int64_t size = p->func->dims[dim].size;
+    return size > 0 ? tx_num(p, size) : tx_make(p, TX_DIM, 0, 0, dim);
+}
+
+tx_ref
+tx_var(struct tile_prog *p, uint32_t var)
+{
+    return tx_make(p, TX_VAR, 0, 0, var);
+}
+
+bool
+tx_is_num(const struct tile_prog *p, tx_ref x, int64_t *v)
+{
+    if (p->xs[x].op != TX_NUM)
+        return false;
+    *v = p->xs[x].num;
+    return true;
+}
+
+static int64_t
+floor_div(int64_t a, int64_t b)
+{
+    if (b == 0)
+        return 0;
+    int64_t q = a / b;
+    return q - ((a % b != 0) && ((a < 0) != (b < 0)));
+}
+
+/* One operation on numbers; overflow saturates, as the generated plan does. */
+static int64_t
+tx_apply(enum tx_op op, int64_t a, int64_t b)
+{
+    int64_t r = 0;
+    if (op == TX_ADD)
+        return __builtin_add_overflow(a, b, &r) ? (a < 0 ? INT64_MIN : INT64_MAX) : r;
+    if (op == TX_SUB)
+        return __builtin_sub_overflow(a, b, &r) ? (a < 0 ? INT64_MIN : INT64_MAX) : r;
+    if (op == TX_MUL)
+        return __builtin_mul_overflow(a, b, &r) ? ((a < 0) != (b < 0) ? INT64_MIN : INT64_MAX) : r;
+    if (op == TX_FDIV)
+        return floor_div(a, b);
+    if (op == TX_CDIV)
+        return -floor_div(-a, b);
+    if (op == TX_MIN)
+        return a < b ? a : b;
+    if (op == TX_MAX)
+        return a > b ? a : b;
+    ICE("not a binary integer operation: %d", (int)op);
+}
+
+tx_ref
+tx_op2(struct tile_prog *p, enum tx_op op, tx_ref a, tx_ref b)
+{
+    int64_t x = 0, y = 0;
+    bool nx = tx_is_num(p, a, &x), ny = tx_is_num(p, b, &y);
+    if (nx && ny)
+        return tx_num(p, tx_apply(op, x, y));
+    if (a == b && (op == TX_MIN || op == TX_MAX))
+        return a;
+    if (a == b && op == TX_SUB)
+        return tx_num(p, 0);
+    if (ny && y == 0 && (op == TX_ADD || op == TX_SUB))
+        return a;
+    if (nx && x == 0 && op == TX_ADD)
+        return b;
+    if (ny && y == 1 && (op == TX_MUL || op == TX_FDIV || op == TX_CDIV))
+        return a;
+    if (nx && x == 1 && op == TX_MUL)
+        return b;
+    if ((nx && x == 0 && op == TX_MUL) || (ny && y == 0 && op == TX_MUL))
+        return tx_num(p, 0);
+    return tx_make(p, op, a, b, 0);
+}
+
+tx_ref
+tx_rows(struct tile_prog *p, tx_ref size, int degree)
+{
+    int64_t d;
+    if (degree <= 1)
+        return tx_num(p, 1);
+    if (tx_is_num(p, size, &d))
+        return tx_num(p, attn_monomial_rows(d, degree, NULL, NULL));
+    return tx_make(p, TX_ROWS, size, 0, degree);
+}
+
+tx_ref
+tx_param(struct tile_prog *p, enum tx_op op, uint32_t param)
+{
+    return tx_make(p, op, 0, 0, param);
+}
+
+/* C(n + degree - 1, degree): the product of degree consecutive numbers divides exactly at each step. */
+static tx_ref
+tx_monomials(struct tile_prog *p, tx_ref n, int degree)
+{
+    tx_ref c = n;
+    for (int k = 2; k <= degree; k++) {
+        tx_ref f = tx_op2(p, TX_ADD, n, tx_num(p, k - 1));
+        c = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, c, f), tx_num(p, k));
+    }
+    return c;
+}
+
+tx_ref
+tx_axis(struct tile_prog *p, uint8_t axis)
+{
+    if (axis == AX_UNIT)
+        return tx_num(p, 1);
+    const struct ir_axis *x = &p->func->axes[axis];
+    switch ((enum ir_axis_kind)x->kind) {
+    case AXK_BASE:
+        return tx_dim(p, x->dim);
+    case AXK_COPY:
+        return tx_axis(p, x->p);
+    case AXK_SYM:
+        return tx_monomials(p, tx_axis(p, x->p), x->num);
+    case AXK_OUTER:
+        return tx_op2(p, TX_MUL, tx_axis(p, x->p), tx_axis(p, x->r));
+    case AXK_CAT:
+        return tx_op2(p, TX_ADD, tx_axis(p, x->p), tx_axis(p, x->r));
+    }
+    ICE("bad axis kind");
+}
+
+int64_t
+tx_eval(const struct tile_prog *p, tx_ref ref, const int64_t *dims, const int64_t *vars,
+        const double *scalars)
+{
+    const struct tx *x = &p->xs[ref];
+    switch ((enum tx_op)x->op) {
+    case TX_NONE:
+        return 0;
+    case TX_NUM:
+        return x->num;
+    case TX_DIM:
+        return dims[x->num];
+    case TX_VAR:
+        return vars[x->num];
+    case TX_ROWS:
+        return attn_monomial_rows(tx_eval(p, x->a, dims, vars, scalars), (int)x->num, NULL, NULL);
+    case TX_PFLOOR:
+    case TX_PCEIL: {
+        double v = scalars[x->num], lim = (double)((int64_t)1 << 40);
+        v = x->op == TX_PFLOOR ? __builtin_floor(v) : __builtin_ceil(v);
+        return v != v ? 0 : v > lim ? (int64_t)lim : v < -lim ? -(int64_t)lim : (int64_t)v;
+    }
+    case TX_ADD: case TX_SUB: case TX_MUL: case TX_FDIV: case TX_CDIV: case TX_MIN: case TX_MAX:
+        return tx_apply((enum tx_op)x->op, tx_eval(p, x->a, dims, vars, scalars),
+                        tx_eval(p, x->b, dims, vars, scalars));
+    }
+    ICE("bad integer expression");
+}
+
+/* ---- buffers, variables, statements ---- */
+
+uint32_t
+tile_buf_add(struct tile_prog *p, const char *name, int kind, int elem, tx_ref planes, tx_ref rows,
+             tx_ref cols)
+{
+    if (p->nbufs >= TILE_MAX_BUFS)
+        ICE("more than %d buffers in one schedule", TILE_MAX_BUFS - 1);
+    p->bufs[p->nbufs] = (struct tile_buf){
+        .name = name, .kind = (uint8_t)kind, .elem = (uint8_t)elem,
+        .planes = planes, .rows = rows, .cols = cols};
+    return p->nbufs++;
+}
+
+uint32_t
+tile_arg_count(const struct ir_func *f)
+{
+    uint32_t n = 4;
+    for (uint32_t k = 0; k < f->nparams; k++)
+        n += f->params[k].rank > 0;
+    return n;
+}
+
+uint32_t
+tile_arg_param(const struct ir_func *f, uint32_t arg)
+{
+    uint32_t n = 4;
+    for (uint32_t k = 0; k < f->nparams; k++)
+        if (f->params[k].rank > 0 && n++ == arg)
+            return k;
+    ICE("argument %u is not a tensor param", arg);
+}
+
+uint32_t
+tile_param_arg(const struct ir_func *f, uint32_t param)
+{
+    uint32_t n = 4;
+    for (uint32_t k = 0; k < param; k++)
+        n += f->params[k].rank > 0;
+    return n;
+}
+
+uint32_t
+tile_arg(struct tile_prog *p, uint32_t arg)
+{
+    static const char *const names[] = {"q", "k", "v", "out"};
+    static const uint16_t rows[] = {DIM_NQ, DIM_N, DIM_N, DIM_NQ};
+    static const uint16_t cols[] = {DIM_D, DIM_D, DIM_M, DIM_M};
+    for (uint32_t k = 1; k < p->nbufs; k++)
+        if (p->bufs[k].kind == BUF_ARG && p->bufs[k].arg == arg)
+            return k;
+    if (arg > 3)
+        ICE("params are read by maps, not through views");
+    uint32_t b = tile_buf_add(p, names[arg], BUF_ARG, ELEM_IO, tx_num(p, 1), tx_dim(p, rows[arg]),
+                              tx_dim(p, cols[arg]));
+    p->bufs[b].arg = arg;
+    return b;
+}
+
+uint32_t
+tile_var_add(struct tile_prog *p, const char *name)
+{
+    if (p->nvars >= TILE_MAX_VARS)
+        ICE("more than %d loop variables in one schedule", TILE_MAX_VARS - 1);
+    p->vars[p->nvars] = name;
+    return p->nvars++;
+}
+
+struct tile_stmt *
+tile_stmt_new(struct tile_prog *p, enum tile_op op)
+{
+    struct tile_stmt *s = ARENA_NEW(p->arena, struct tile_stmt);
+    s->op = (uint8_t)op;
+    s->row_axis = s->col_axis = s->red_axis = AX_UNIT;
+    return s;
+}

@@ -1,0 +1,147 @@
+/* The tile IR: how a function runs. Loops over tiles of scratch memory, and whole-tile statements.
+ *
+ * A program belongs to an axis-IR function: `map` statements evaluate nodes of it, element by
+ * element, with some nodes bound to tiles that already hold their values. Sizes are integer
+ * expressions (tx) over the dims and the loop variables; edges are run-time extents, never masks
+ * the schedule has to think about. Buffers are two-dimensional and row-major; the columns of local and
+ * shared buffers are padded by the code generator, so statements may write past the valid
+ * columns of a row, never past its padding. */
+#ifndef ATTNC_IR_TILE_H
+#define ATTNC_IR_TILE_H
+
+#include "ir/interp.h"
+#include "ir/ir.h"
+
+typedef uint32_t tx_ref; /* integer expression, 0 = none */
+
+enum tx_op {
+    TX_NONE, TX_NUM, TX_DIM, TX_VAR,
+    TX_ROWS,            /* rows of the monomial table of degree num in a variables */
+    TX_PFLOOR, TX_PCEIL,/* floor/ceil of scalar param num, saturated to +-2^40 */
+    TX_ADD, TX_SUB, TX_MUL, TX_FDIV, TX_CDIV, TX_MIN, TX_MAX
+};
+struct tx {
+    uint8_t op;
+    tx_ref a, b;
+    int64_t num;        /* NUM value; DIM, VAR index; ROWS degree; PFLOOR/PCEIL param */
+};
+
+enum tile_buf_kind {
+    BUF_ARG,     /* a tensor argument: q k v out, or a tensor param */
+    BUF_SHARED,  /* workspace of the whole call: written by one phase, read by later ones */
+    BUF_LOCAL    /* scratch of one task */
+};
+enum tile_elem { ELEM_ACC, ELEM_IO, ELEM_TABLE }; /* accumulation type, tensor type, monomial table */
+/* Tensor arguments are numbered q 0, k 1, v 2, out 3, then 4 + k for the k-th param that is a tensor. */
+struct tile_buf {
+    const char *name;
+    uint8_t kind, elem;
+    uint32_t arg;              /* BUF_ARG */
+    tx_ref planes, rows, cols; /* maximal extents; planes: e.g. B*H for a shared state, 1 for locals */
+};
+
+/* rows x cols elements from (row, col) of plane `plane` (BUF_ARG: of batch b, head h). */
+typedef struct tile_view {
+    uint32_t buf;              /* 0 = none */
+    tx_ref b, h;               /* BUF_ARG: batch and head; BUF_SHARED: b = plane */
+    tx_ref row, col, rows, cols;
+} tile_view;
+
+enum tile_op {
+    TILE_NONE,
+#define TILE(name, v, x, n, flags, help) TILE_##name,
+#include "ir/tile_ops.def"
+    TILE_OP_COUNT
+};
+enum tile_flags { TF_NONE = 0, TF_LOOP = 1, TF_BODY = 2, TF_MAP = 4 };
+struct tile_op_info {
+    const char *name;
+    uint8_t nviews, nindex, nnum, flags;
+    const char *help;
+};
+extern const struct tile_op_info tile_ops[TILE_OP_COUNT];
+
+/* In a map, `node` reads its value from `view`, whose rows run over row_axis and whose columns run
+ * over col_axis (AX_UNIT: one row, one column). A vector over a tile's rows is one row with that axis
+ * as col_axis. */
+struct tile_bind {
+    ir_ref node;
+    tile_view view;
+    uint8_t row_axis, col_axis;
+};
+
+struct tile_stmt {
+    uint8_t op;
+    uint8_t row_axis, col_axis, red_axis;  /* MAP; AX_UNIT when unused */
+    uint32_t nbinds;
+    tile_view v[4];
+    tx_ref x[3];
+    int32_t num[2];
+    ir_ref node;
+    tx_ref at[4];                          /* MAP: b, h, and i, j of element (0,0) */
+    tx_ref rows, cols, depth;              /* MAP: extents of row, column and third axis */
+    uint32_t var[3];
+    struct tile_bind *binds;
+    struct tile_stmt *body, *next;
+};
+
+enum { TILE_MAX_VARS = 64, TILE_MAX_BUFS = 64 };
+
+struct tile_prog {
+    struct arena *arena;
+    struct ir_func *func;
+    const char *entry;     /* "forward" */
+    const char *schedule;  /* "stream" */
+    struct tx *xs;
+    uint32_t nxs;
+    struct tile_buf bufs[TILE_MAX_BUFS];
+    uint32_t nbufs;        /* bufs[0] unused */
+    const char *vars[TILE_MAX_VARS];
+    uint32_t nvars;        /* vars[0] unused */
+    struct tile_stmt *body; /* phases */
+    const char *skipped;   /* what the mask analysis found, in words, for explain; or NULL */
+    size_t cap_xs;
+};
+
+/* ---- ir/tile.c ---- */
+struct tile_prog *tile_new(struct arena *a, struct ir_func *f, const char *entry, const char *schedule);
+tx_ref tx_num(struct tile_prog *p, int64_t v);
+tx_ref tx_dim(struct tile_prog *p, uint16_t dim);       /* folds to a number where fixed */
+tx_ref tx_var(struct tile_prog *p, uint32_t var);
+tx_ref tx_op2(struct tile_prog *p, enum tx_op op, tx_ref a, tx_ref b);  /* folds, hash-conses */
+tx_ref tx_rows(struct tile_prog *p, tx_ref size, int degree);
+tx_ref tx_param(struct tile_prog *p, enum tx_op op, uint32_t param);
+/* The extent of an axis in entries as an integer expression. */
+tx_ref tx_axis(struct tile_prog *p, uint8_t axis);
+bool tx_is_num(const struct tile_prog *p, tx_ref x, int64_t *v);
+uint32_t tile_buf_add(struct tile_prog *p, const char *name, int kind, int elem, tx_ref planes,
+                      tx_ref rows, tx_ref cols);
+uint32_t tile_arg(struct tile_prog *p, uint32_t arg);   /* the BUF_ARG of a tensor argument */
+uint32_t tile_var_add(struct tile_prog *p, const char *name);
+struct tile_stmt *tile_stmt_new(struct tile_prog *p, enum tile_op op);
+/* Number of tensor arguments, and the param behind argument a >= 4. */
+uint32_t tile_arg_count(const struct ir_func *f);
+uint32_t tile_arg_param(const struct ir_func *f, uint32_t arg);
+uint32_t tile_param_arg(const struct ir_func *f, uint32_t param);
+
+/* ---- ir/tile_print.c, tile_read.c, tile_verify.c, tile_exec.c ---- */
+void tile_print(const struct tile_prog *p, struct str *out);
+struct tile_prog *tile_read(struct arena *a, const struct source *src, struct diag *d);
+const char *tile_verify(const struct tile_prog *p, struct arena *a);
+
+/* What a run of the executor did, for the generated cost. */
+struct tile_count {
+    int64_t mul_add;   /* multiply-adds of matmul, rowdot */
+    int64_t other;     /* elementwise operations */
+    int64_t tiles;     /* for-iterations that contain a matmul */
+};
+/* Runs the program slowly and literally. out is dense [B,H,n_q,M]. False with *why on sizes that
+ * cannot be evaluated. Out-of-bounds views are an internal error, so this is also a bounds check. */
+bool tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
+               struct tile_count *count, const char **why);
+
+/* Evaluates an integer expression for given dims, vars and scalar params (tests, exec, explain). */
+int64_t tx_eval(const struct tile_prog *p, tx_ref x, const int64_t *dims, const int64_t *vars,
+                const double *scalars);
+
+#endif

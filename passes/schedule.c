@@ -1,0 +1,557 @@
+/* The part that all schedule builders share: filling tiles with the values of nodes.
+ *
+ * A map statement evaluates elementwise nodes, constants, positions, params and inputs by itself;
+ * everything else it meets (reductions over a vector, concatenations, monomials, ...) is first put
+ * in a tile of its own and bound. One-sided scalars that are costly are bound too, so that they
+ * are computed once per token and not once per pair. */
+#include "passes/schedule.h"
+
+#include <stdlib.h>
+
+const struct schedule_tuning schedule_default_tuning = {
+    .query_tile = 64, .key_tile = 128, .chunk = 128, .feature_block = 128};
+
+/* ---- lists, views, buffers ---- */
+
+void
+stmt_add(struct stmt_list *l, struct tile_stmt *s)
+{
+    if (l->last)
+        l->last->next = s;
+    else
+        l->first = s;
+    l->last = s;
+}
+
+void
+stmt_splice(struct stmt_list *l, struct stmt_list *tail)
+{
+    if (!tail->first)
+        return;
+    if (l->last)
+        l->last->next = tail->first;
+    else
+        l->first = tail->first;
+    l->last = tail->last;
+    *tail = (struct stmt_list){0};
+}
+
+struct tile_stmt *
+stmt_for(struct sched *s, uint32_t var, tx_ref lo, tx_ref hi, tx_ref step, struct stmt_list *body)
+{
+    struct tile_stmt *f = tile_stmt_new(s->p, TILE_for);
+    f->var[0] = var;
+    f->x[0] = lo;
+    f->x[1] = hi;
+    f->x[2] = step;
+    f->body = body->first;
+    return f;
+}
+
+tile_view
+view_all(struct sched *s, uint32_t buf)
+{
+    tx_ref zero = tx_num(s->p, 0);
+    return view_of(buf, zero, zero, s->p->bufs[buf].rows, s->p->bufs[buf].cols, zero);
+}
+
+tile_view
+view_of(uint32_t buf, tx_ref row, tx_ref col, tx_ref rows, tx_ref cols, tx_ref zero)
+{
+    return (tile_view){.buf = buf, .b = zero, .h = zero, .row = row, .col = col, .rows = rows,
+                       .cols = cols};
+}
+
+tile_view
+view_arg(struct sched *s, uint32_t arg, tx_ref row, tx_ref rows)
+{
+    uint32_t buf = tile_arg(s->p, arg);
+    tile_view v = view_of(buf, row, tx_num(s->p, 0), rows, s->p->bufs[buf].cols, 0);
+    v.b = s->at[0];
+    v.h = arg == 1 || arg == 2 ? s->hk : s->at[1];
+    return v;
+}
+
+uint32_t
+local_buf(struct sched *s, const char *what, tx_ref rows, tx_ref cols)
+{
+    const char *name = arena_printf(s->p->arena, "%s%d", what, s->names++);
+    return tile_buf_add(s->p, name, BUF_LOCAL, ELEM_ACC, tx_num(s->p, 1), rows, cols);
+}
+
+/* ---- held nodes ---- */
+
+void
+hold(struct sched *s, ir_ref node, tile_view view, uint8_t row_axis, uint8_t col_axis)
+{
+    if (s->nheld >= SCHED_MAX_HELD)
+        ICE("more than %d tiles held at once", SCHED_MAX_HELD);
+    s->held[s->nheld++] = (struct tile_bind){node, view, row_axis, col_axis};
+}
+
+const struct tile_bind *
+held_find(const struct sched *s, ir_ref node)
+{
+    for (uint32_t k = s->nheld; k-- > 0;)
+        if (s->held[k].node == node)
+            return &s->held[k];
+    return NULL;
+}
+
+/* ---- looking at nodes ---- */
+
+int
+product_factors(const struct ir_func *f, ir_ref n, ir_ref *out, int max)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (x->op != IR_mul || max < 2) {
+        out[0] = n;
+        return 1;
+    }
+    int k = product_factors(f, x->arg[0], out, max - 1);
+    return k + product_factors(f, x->arg[1], out + k, max - k);
+}
+
+ir_ref
+product_of(struct ir_func *f, const ir_ref *factors, int n)
+{
+    ir_ref r = n ? factors[0] : ir_const_i(f, 1, 1, (span_t){0, 0});
+    for (int k = 1; k < n; k++)
+        r = ir_op2(f, IR_mul, r, factors[k], span_join(f->nodes[r].span, f->nodes[factors[k]].span));
+    return r;
+}
+
+static bool
+is_key_sum(const struct ir_node *x)
+{
+    return (x->op == IR_rsum || x->op == IR_rmax) && x->attr.axis == AX_j;
+}
+
+static ir_ref
+subst_walk(struct ir_func *f, ir_ref n, ir_ref from, ir_ref to, ir_ref *memo)
+{
+    if (n == 0 || n == from)
+        return n ? to : 0;
+    if (is_key_sum(&f->nodes[n]))
+        return n;
+    if (memo[n])
+        return memo[n];
+    ir_ref arg[3] = {0, 0, 0};
+    bool same = true;
+    for (int k = 0; k < f->nodes[n].nargs; k++) {
+        arg[k] = subst_walk(f, f->nodes[n].arg[k], from, to, memo);
+        same = same && arg[k] == f->nodes[n].arg[k];
+    }
+    ir_ref r = same ? n : ir_with_args(f, n, arg);
+    if (f->nodes[n].op == IR_select && ir_is_const(f, arg[0], 1))
+        r = arg[1];
+    memo[n] = r;
+    return r;
+}
+
+ir_ref
+node_subst(struct ir_func *f, ir_ref node, ir_ref from, ir_ref to)
+{
+    ir_ref *memo = xmalloc(sizeof *memo * f->nnodes);
+    for (uint32_t k = 0; k < f->nnodes; k++)
+        memo[k] = 0;
+    ir_ref r = subst_walk(f, node, from, to, memo);
+    free(memo);
+    return r;
+}
+
+bool
+depends_on_head(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (x->op == IR_pos)
+        return x->attr.axis == AX_h;
+    if (x->op == IR_param)
+        return (x->axes >> AX_h & 1) != 0;
+    for (int k = 0; k < x->nargs; k++)
+        if (depends_on_head(f, x->arg[k]))
+            return true;
+    return false;
+}
+
+static int
+collect_key_sums(const struct ir_func *f, ir_ref n, ir_ref *out, int count, int max, bool *seen)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (n == 0 || seen[n])
+        return count;
+    seen[n] = true;
+    if (is_key_sum(x)) {
+        if (count < max)
+            out[count] = n;
+        return count + 1;
+    }
+    for (int k = 0; k < x->nargs; k++)
+        count = collect_key_sums(f, x->arg[k], out, count, max, seen);
+    return count;
+}
+
+int
+outer_key_sums(const struct ir_func *f, ir_ref root, ir_ref *out, int max)
+{
+    bool *seen = xmalloc(f->nnodes);
+    for (uint32_t k = 0; k < f->nnodes; k++)
+        seen[k] = false;
+    int n = collect_key_sums(f, root, out, 0, max, seen);
+    free(seen);
+    return n;
+}
+
+/* ---- filling tiles ---- */
+
+static bool
+has_axis(const struct ir_func *f, ir_ref n, uint8_t axis)
+{
+    return axis < IR_MAX_AXES && (f->nodes[n].axes >> axis & 1) != 0;
+}
+
+static struct stmt_list *
+list_for(struct sched *s, ir_ref n)
+{
+    switch (ir_side_of(s->f, n)) {
+    case SIDE_NEUTRAL: case SIDE_QUERY:
+        return &s->query;
+    case SIDE_KEY:
+        return &s->key;
+    case SIDE_MIXED:
+        return s->mixed;
+    }
+    ICE("bad side");
+}
+
+/* The token axis of a one-sided node, with the extents of its tile. */
+static uint8_t
+token_axis(struct sched *s, ir_ref n, tx_ref *valid, tx_ref *max)
+{
+    enum ir_side side = ir_side_of(s->f, n);
+    *valid = side == SIDE_KEY ? s->nj : side == SIDE_QUERY ? s->ni : tx_num(s->p, 1);
+    *max = side == SIDE_KEY ? s->max_nj : side == SIDE_QUERY ? s->max_ni : *valid;
+    return side == SIDE_KEY ? AX_j : side == SIDE_QUERY ? AX_i : AX_UNIT;
+}
+
+static bool
+costly(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if ((ir_ops[x->op].props & IRP_TRANS) || x->op == IR_div || x->op == IR_sqrt)
+        return true;
+    for (int k = 0; k < x->nargs; k++)
+        if (costly(f, x->arg[k]))
+            return true;
+    return false;
+}
+
+struct bind_list {
+    struct tile_bind *at;
+    uint32_t n, cap;
+};
+
+static void
+bind_add(struct sched *s, struct bind_list *l, const struct tile_bind *b)
+{
+    for (uint32_t k = 0; k < l->n; k++)
+        if (l->at[k].node == b->node)
+            return;
+    size_t cap = l->cap;
+    l->at = arena_grow(s->p->arena, l->at, l->n, l->n + 1, &cap, sizeof *l->at);
+    l->cap = (uint32_t)cap;
+    l->at[l->n++] = *b;
+}
+
+static void fill_mixed(struct sched *s, ir_ref n);
+
+/* Has everything below n that a map over (row, col) cannot evaluate by itself held and bound. */
+static void
+gather_binds(struct sched *s, ir_ref n, uint8_t row, uint8_t col, ir_ref top, struct bind_list *l)
+{
+    const struct tile_bind *b = held_find(s, n);
+    ir_axes vec = ir_vector_axes(s->f, n);
+    if (b && n != top) {
+        bind_add(s, l, b);
+        return;
+    }
+    enum ir_op op = (enum ir_op)s->f->nodes[n].op;
+    enum ir_side side = ir_side_of(s->f, n);
+    if (ir_ops[op].nargs == 0)
+        return;
+    bool elementwise = (ir_ops[op].props & IRP_ELEM) != 0;
+    bool pairwise = (row == AX_i || row == AX_j) && (col == AX_i || col == AX_j);
+    bool once = elementwise && !vec && side != SIDE_MIXED && pairwise && costly(s->f, n);
+    if (n != top && (!elementwise || once)) {
+        if (side == SIDE_MIXED)
+            fill_mixed(s, n);
+        else if (vec)
+            vector_tile(s, n, (uint8_t)__builtin_ctzll(vec));
+        else
+            scalar_row(s, n);
+        b = held_find(s, n);
+        bind_add(s, l, b);
+        return;
+    }
+    for (int k = 0; k < ir_ops[op].nargs; k++)
+        gather_binds(s, s->f->nodes[n].arg[k], row, col, top, l);
+}
+
+/* As map_new; a node that is itself held or a reduction is read through its bind. */
+struct tile_stmt *
+map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref node, uint8_t row_axis,
+        uint8_t col_axis, tx_ref rows, tx_ref cols)
+{
+    struct bind_list l = {0};
+    const struct tile_bind *b = held_find(s, node);
+    if (b)
+        bind_add(s, &l, b);
+    else
+        gather_binds(s, node, row_axis, col_axis,
+                     (ir_ops[s->f->nodes[node].op].props & IRP_ELEM) ? node : 0, &l);
+    struct tile_stmt *m = tile_stmt_new(s->p, op);
+    m->v[0] = v0;
+    m->node = node;
+    m->row_axis = row_axis;
+    m->col_axis = col_axis;
+    m->rows = rows;
+    m->cols = cols;
+    for (int k = 0; k < 4; k++)
+        m->at[k] = s->at[k];
+    m->binds = l.at;
+    m->nbinds = l.n;
+    return m;
+}
+
+/* A reduction over a vector axis to one number per token. */
+static void
+fill_row_sum(struct sched *s, ir_ref n, tile_view dst, uint8_t tokens, tx_ref valid)
+{
+    struct stmt_list *l = list_for(s, n);
+    const struct ir_node x = s->f->nodes[n];
+    if (x.op != IR_rsum)
+        ICE("op %s over a vector is not scheduled", ir_ops[x.op].name);
+    struct tile_stmt *m = map_new(s, TILE_rowsum, dst, x.arg[0], tokens, x.attr.axis, valid,
+                                  tx_axis(s->p, x.attr.axis));
+    struct tile_stmt *z = tile_stmt_new(s->p, TILE_zero);
+    z->v[0] = dst;
+    stmt_add(l, z);
+    stmt_add(l, m);
+}
+
+tile_view
+scalar_row(struct sched *s, ir_ref node)
+{
+    const struct tile_bind *b = held_find(s, node);
+    if (b)
+        return b->view;
+    tx_ref valid, max, one = tx_num(s->p, 1), zero = tx_num(s->p, 0);
+    uint8_t tokens = token_axis(s, node, &valid, &max);
+    uint32_t buf = local_buf(s, "r", one, max);
+    tile_view v = view_of(buf, zero, zero, one, valid, zero);
+    if (ir_ops[s->f->nodes[node].op].props & IRP_ELEM || s->f->nodes[node].nargs == 0) {
+        struct tile_stmt *m = map_new(s, TILE_map, v, node, AX_UNIT, tokens, one, valid);
+        stmt_add(list_for(s, node), m);
+    } else {
+        fill_row_sum(s, node, v, tokens, valid);
+    }
+    hold(s, node, v, AX_UNIT, tokens);
+    return v;
+}
+
+/* dst[r, c0 .. c0+count) of a view. */
+static tile_view
+columns(struct sched *s, tile_view v, tx_ref from, tx_ref count)
+{
+    v.col = tx_op2(s->p, TX_ADD, v.col, from);
+    v.cols = count;
+    return v;
+}
+
+static void
+fill_roll(struct sched *s, const struct ir_node *x, tile_view dst, struct stmt_list *l)
+{
+    struct tile_prog *p = s->p;
+    tile_view src = vector_tile(s, x->arg[0], x->attr.axis);
+    tx_ref n = tx_axis(p, x->attr.axis), shift = tx_num(p, x->attr.num), zero = tx_num(p, 0);
+    tx_ref t = tx_op2(p, TX_SUB, shift, tx_op2(p, TX_MUL, n, tx_op2(p, TX_FDIV, shift, n)));
+    tx_ref rest = tx_op2(p, TX_SUB, n, t);
+    struct tile_stmt *a = tile_stmt_new(p, TILE_copy), *b = tile_stmt_new(p, TILE_copy);
+    a->v[0] = columns(s, dst, zero, rest);
+    a->v[1] = columns(s, src, t, rest);
+    b->v[0] = columns(s, dst, rest, t);
+    b->v[1] = columns(s, src, zero, t);
+    stmt_add(l, a);
+    stmt_add(l, b);
+}
+
+static void
+fill_cat(struct sched *s, const struct ir_node *x, tile_view dst)
+{
+    uint8_t ax[2] = {x->attr.axis, x->attr.axis2};
+    tx_ref at = tx_num(s->p, 0);
+    for (int k = 0; k < 2; k++) {
+        tx_ref n = tx_axis(s->p, ax[k]);
+        tile_view part = columns(s, dst, at, n);
+        if (ax[k] == AX_UNIT) { /* one number per token: a column */
+            tx_ref valid, max;
+            uint8_t tokens = token_axis(s, x->arg[k], &valid, &max);
+            if (tokens == AX_UNIT)
+                valid = dst.rows;
+            stmt_add(list_for(s, x->arg[k]) == &s->key ? &s->key : &s->query,
+                     map_new(s, TILE_map, part, x->arg[k], tokens, AX_UNIT, valid, n));
+        } else {
+            vector_into(s, x->arg[k], ax[k], part);
+        }
+        at = tx_op2(s->p, TX_ADD, at, n);
+    }
+}
+
+/* A neutral vector inside a one-sided one: its tile has one row, the destination many. */
+void
+vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst)
+{
+    const struct ir_node x = s->f->nodes[node];
+    struct stmt_list *l = list_for(s, node);
+    tx_ref valid, max, cols = tx_axis(s->p, axis);
+    uint8_t tokens = token_axis(s, node, &valid, &max);
+    if (tokens == AX_UNIT)
+        valid = dst.rows;
+    if ((ir_ops[x.op].props & IRP_ELEM) || x.nargs == 0 || held_find(s, node)) {
+        stmt_add(l, map_new(s, TILE_map, dst, node, tokens, axis, valid, cols));
+    } else if (x.op == IR_cat) {
+        fill_cat(s, &x, dst);
+    } else if (x.op == IR_roll) {
+        fill_roll(s, &x, dst, l);
+    } else if (x.op == IR_outer || x.op == IR_mono) {
+        struct tile_stmt *o = tile_stmt_new(s->p, x.op == IR_outer ? TILE_outer : TILE_mono);
+        o->v[0] = dst;
+        o->v[1] = vector_tile(s, x.arg[0], x.attr.axis);
+        if (x.op == IR_outer)
+            o->v[2] = vector_tile(s, x.arg[1], x.attr.axis2);
+        o->num[0] = x.op == IR_mono ? x.attr.num : 0;
+        o->num[1] = x.op == IR_mono ? (int32_t)x.attr.id : 0;
+        stmt_add(l, o);
+    } else if (x.op == IR_rsum) { /* a matrix times a vector */
+        struct tile_stmt *m = map_new(s, TILE_mixsum, dst, x.arg[0], tokens, axis, valid, cols);
+        m->red_axis = x.attr.axis;
+        m->depth = tx_axis(s->p, x.attr.axis);
+        stmt_add(l, m);
+    } else {
+        ICE("op %s is not scheduled as a vector", ir_ops[x.op].name);
+    }
+}
+
+tile_view
+vector_tile(struct sched *s, ir_ref node, uint8_t axis)
+{
+    const struct tile_bind *b = held_find(s, node);
+    if (b)
+        return b->view;
+    tx_ref valid, max, zero = tx_num(s->p, 0);
+    uint8_t tokens = token_axis(s, node, &valid, &max);
+    if (s->f->nodes[node].op == IR_rename) { /* the same tile under another axis name */
+        tile_view v = vector_tile(s, s->f->nodes[node].arg[0], s->f->nodes[node].attr.axis);
+        hold(s, node, v, tokens, axis);
+        return v;
+    }
+    uint32_t buf = local_buf(s, "x", max, tx_axis(s->p, axis));
+    tile_view v = view_of(buf, zero, zero, valid, tx_axis(s->p, axis), zero);
+    vector_into(s, node, axis, v);
+    hold(s, node, v, tokens, axis);
+    return v;
+}
+
+/* ---- pairs of tokens ---- */
+
+/* The operand of a dot on the query side as [axis, queries]. */
+static tile_view
+transposed_tile(struct sched *s, ir_ref node, uint8_t axis)
+{
+    tx_ref zero = tx_num(s->p, 0), n = tx_axis(s->p, axis);
+    const struct ir_node *x = &s->f->nodes[node];
+    tile_view src = x->op == IR_input ? view_arg(s, 0, s->at[2], s->ni) : vector_tile(s, node, axis);
+    uint32_t buf = local_buf(s, "t", n, s->max_ni);
+    tile_view dst = view_of(buf, zero, zero, n, s->ni, zero);
+    if (ir_side_of(s->f, node) == SIDE_NEUTRAL) { /* the same for every query */
+        stmt_add(&s->query, map_new(s, TILE_map, dst, node, axis, AX_i, n, s->ni));
+        return dst;
+    }
+    struct tile_stmt *t = tile_stmt_new(s->p, TILE_transpose);
+    t->v[0] = dst;
+    t->v[1] = src;
+    stmt_add(&s->query, t);
+    return dst;
+}
+
+/* If rsum[axis](n) is a dot of a query-side and a key-side vector, the two. */
+static bool
+dot_operands(struct sched *s, ir_ref n, ir_ref *qv, ir_ref *kv)
+{
+    ir_ref fac[16], q[16], k[16];
+    int nf = product_factors(s->f, n, fac, 16), nq = 0, nk = 0;
+    for (int i = 0; i < nf; i++) {
+        enum ir_side side = ir_side_of(s->f, fac[i]);
+        if (side == SIDE_MIXED)
+            return false;
+        if (side == SIDE_KEY)
+            k[nk++] = fac[i];
+        else
+            q[nq++] = fac[i];
+    }
+    if (!nk || !nq)
+        return false;
+    *qv = product_of(s->f, q, nq);
+    *kv = product_of(s->f, k, nk);
+    return true;
+}
+
+/* Vector operands of a general sum over pairs: queries transposed, keys as they are. */
+static void
+hold_pair_vectors(struct sched *s, ir_ref n, uint8_t axis)
+{
+    enum ir_side side = ir_side_of(s->f, n);
+    if (held_find(s, n) || !has_axis(s->f, n, axis))
+        return;
+    if (side == SIDE_QUERY) {
+        hold(s, n, transposed_tile(s, n, axis), axis, AX_i);
+        return;
+    }
+    if (side == SIDE_KEY) {
+        vector_tile(s, n, axis);
+        return;
+    }
+    for (int k = 0; k < s->f->nodes[n].nargs; k++)
+        hold_pair_vectors(s, s->f->nodes[n].arg[k], axis);
+}
+
+/* Fills and holds a tile [keys, queries] of a sum over a vector axis that pairs both sides. */
+static void
+fill_mixed(struct sched *s, ir_ref n)
+{
+    const struct ir_node x = s->f->nodes[n];
+    if (x.op != IR_rsum)
+        ICE("op %s over pairs of tokens is not scheduled", ir_ops[x.op].name);
+    tx_ref zero = tx_num(s->p, 0);
+    uint8_t axis = x.attr.axis;
+    uint32_t buf = local_buf(s, "s", s->max_nj, s->max_ni);
+    tile_view dst = view_of(buf, zero, zero, s->nj, s->ni, zero);
+    ir_ref qv, kv;
+    if (dot_operands(s, x.arg[0], &qv, &kv)) {
+        /* neutral or one-sided factors without the axis are spread over it by the tiles */
+        struct tile_stmt *z = tile_stmt_new(s->p, TILE_zero), *m = tile_stmt_new(s->p, TILE_matmul);
+        z->v[0] = m->v[0] = dst;
+        m->v[2] = transposed_tile(s, qv, axis);
+        bool direct = s->f->nodes[kv].op == IR_input;
+        m->v[1] = direct ? view_arg(s, 1, s->at[3], s->nj) : vector_tile(s, kv, axis);
+        stmt_add(s->mixed, z);
+        stmt_add(s->mixed, m);
+    } else {
+        hold_pair_vectors(s, x.arg[0], axis);
+        struct tile_stmt *m = map_new(s, TILE_mixsum, dst, x.arg[0], AX_j, AX_i, s->nj, s->ni);
+        m->red_axis = axis;
+        m->depth = tx_axis(s->p, axis);
+        stmt_add(s->mixed, m);
+    }
+    hold(s, n, dst, AX_j, AX_i);
+}

@@ -1,0 +1,109 @@
+/* From the axis IR to the tile IR: one builder per schedule.
+ *
+ * A builder decides loops and tiles; the shared part (schedule.c) answers one question for it:
+ * "have the values of this node in a tile". Statements go to one of three lists that the builder
+ * splices where they belong: what depends on the query tile only, what depends on the key tile
+ * only or on both. */
+#ifndef ATTNC_PASSES_SCHEDULE_H
+#define ATTNC_PASSES_SCHEDULE_H
+
+#include "ir/tile.h"
+
+/* Tile extents (tokens). The query tile is a multiple of every vector length. */
+struct schedule_tuning {
+    int query_tile, key_tile;      /* stream */
+    int chunk, feature_block;      /* linear: tokens at a time, features at a time */
+};
+extern const struct schedule_tuning schedule_default_tuning;
+
+/* Builds the forward schedule the function's form calls for: linear where every sum over keys is
+ * free of the query, else stream. f gains nodes but keeps its roots. NULL after a diagnostic. */
+struct tile_prog *schedule_forward(struct arena *a, struct ir_func *f, const struct schedule_tuning *t,
+                                   struct diag *d);
+
+/* ---- shared by the builders ---- */
+
+/* A list of statements under construction. */
+struct stmt_list {
+    struct tile_stmt *first, *last;
+};
+
+enum { SCHED_MAX_HELD = 128 };
+
+struct sched {
+    struct tile_prog *p;
+    struct ir_func *f;
+    struct diag *d;
+    const struct schedule_tuning *t;
+    struct stmt_list query, key;      /* where one-sided tiles are filled */
+    struct stmt_list *mixed;          /* where tiles over i and j are filled */
+    struct tile_bind held[SCHED_MAX_HELD]; /* nodes whose values a tile has */
+    uint32_t nheld;
+    tx_ref at[4];                     /* b, h, first query row, first key row of the current tile */
+    tx_ref ni, nj;                    /* valid rows of the query and key tile */
+    tx_ref max_ni, max_nj;            /* their maximal extents */
+    tx_ref hk;                        /* key head of the current query head */
+    int names;                        /* counter for buffer names */
+};
+
+void stmt_add(struct stmt_list *l, struct tile_stmt *s);
+void stmt_splice(struct stmt_list *l, struct stmt_list *tail);
+/* A `for` over [lo, hi) by step whose body is *body; returns the statement. */
+struct tile_stmt *stmt_for(struct sched *s, uint32_t var, tx_ref lo, tx_ref hi, tx_ref step,
+                           struct stmt_list *body);
+
+tile_view view_all(struct sched *s, uint32_t buf);                        /* plane 0, maximal extents */
+tile_view view_of(uint32_t buf, tx_ref row, tx_ref col, tx_ref rows, tx_ref cols, tx_ref zero);
+/* Rows [row, row+rows) of tensor argument arg for the current b and its head. */
+tile_view view_arg(struct sched *s, uint32_t arg, tx_ref row, tx_ref rows);
+
+/* A fresh local buffer rows x cols, named after what it is for. */
+uint32_t local_buf(struct sched *s, const char *what, tx_ref rows, tx_ref cols);
+
+/* Records that view holds node over (row_axis, col_axis). */
+void hold(struct sched *s, ir_ref node, tile_view view, uint8_t row_axis, uint8_t col_axis);
+/* The bind that holds node, or NULL. */
+const struct tile_bind *held_find(const struct sched *s, ir_ref node);
+
+/* Makes a map-like statement: node over rows (row_axis) and cols (col_axis) into v0, with every
+ * node it needs held (tiles are filled as a side effect), and the binds attached. */
+struct tile_stmt *map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref node, uint8_t row_axis,
+                          uint8_t col_axis, tx_ref rows, tx_ref cols);
+
+/* A tile [tokens, entries] of a one-sided vector node over axis a, filled on its side's list. */
+tile_view vector_tile(struct sched *s, ir_ref node, uint8_t axis);
+/* The same, into the given view. */
+void vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst);
+/* One row [1, tokens] of a one-sided scalar node. */
+tile_view scalar_row(struct sched *s, ir_ref node);
+
+/* Splits a product into factors (mul trees flattened); returns how many, at most max. */
+int product_factors(const struct ir_func *f, ir_ref n, ir_ref *out, int max);
+ir_ref product_of(struct ir_func *f, const ir_ref *factors, int n);
+/* node with every occurrence of from replaced by to, except inside sums over keys. */
+ir_ref node_subst(struct ir_func *f, ir_ref node, ir_ref from, ir_ref to);
+/* True if n reads something per query head other than the inputs themselves. */
+bool depends_on_head(const struct ir_func *f, ir_ref n);
+/* All reductions over axis j that root reaches from the outside: not those inside another one.
+ * Returns how many. */
+int outer_key_sums(const struct ir_func *f, ir_ref root, ir_ref *out, int max);
+
+/* ---- mask.c: interval analysis ---- */
+
+/* For query rows whose positions are first..last (inclusive): every visible key lies in
+ * [lo, hi), and every key in [full_lo, full_hi) is visible to all of them. 0: unbounded.
+ * none_full: nothing is known to be visible to all. */
+struct mask_range {
+    tx_ref lo, hi, full_lo, full_hi;
+    bool none_full;
+};
+struct mask_range mask_analyse(struct tile_prog *p, ir_ref mask, tx_ref first, tx_ref last);
+
+struct tile_prog *schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning *t,
+                                  struct diag *d);
+struct tile_prog *schedule_linear(struct arena *a, struct ir_func *f, const struct schedule_tuning *t,
+                                  struct diag *d);
+/* True if every sum over keys in f is free of the query: the linear schedule applies. */
+bool schedule_is_linear(const struct ir_func *f);
+
+#endif

@@ -1,0 +1,370 @@
+/* Schedule `stream`: any similarity, any mask; nothing of size n*n is ever stored.
+ *
+ *     phase b, h, query tile:
+ *         acc = 0, den = 0 (max = -inf)
+ *         for the key tiles the mask can show this query tile:
+ *             S[j,i] = K Q'            scores, keys down, queries across: vector lanes are queries
+ *             P[j,i] = sim(S)          den += column sums     (running maximum: rescale acc, den)
+ *             acc[i,m] += P' V
+ *         out = acc / den
+ *
+ * Scores are kept transposed because then every reduction over keys is a plain vector operation, K
+ * and V are read where they lie, and only Q is transposed, once per query tile. Key tiles come in up
+ * to three loops: partly visible, wholly visible (no mask is evaluated), partly visible. */
+#include "passes/schedule.h"
+
+enum { MAX_SUMS = 16 };
+
+/* One sum over keys: weights w, times v if `values`; or a maximum. */
+struct key_sum {
+    ir_ref node, weight;
+    bool values, maximum, count;
+    uint32_t buf;          /* acc [queries, M] or a row [1, queries] */
+};
+
+struct stream {
+    struct sched s;
+    ir_ref mask, one;
+    struct key_sum sum[MAX_SUMS];
+    int nsums;
+    uint32_t var_b, var_h, var_i;
+    struct stmt_list init;
+};
+
+static const span_t nowhere = {0, 0};
+
+static struct tile_stmt *
+stmt_v(struct stream *st, enum tile_op op, tile_view a, tile_view b)
+{
+    struct tile_stmt *s = tile_stmt_new(st->s.p, op);
+    s->v[0] = a;
+    s->v[1] = b;
+    return s;
+}
+
+/* weight and whether it multiplies v: rsum[j](w * v) or rsum[j](w). */
+static void
+classify_sum(struct stream *st, ir_ref node, struct key_sum *k)
+{
+    struct ir_func *f = st->s.f;
+    ir_ref fac[32], rest[32], arg = f->nodes[node].arg[0];
+    int n = product_factors(f, arg, fac, 32), m = 0;
+    *k = (struct key_sum){.node = node};
+    k->maximum = f->nodes[node].op == IR_rmax;
+    for (int i = 0; i < n; i++) {
+        const struct ir_node *x = &f->nodes[fac[i]];
+        if (x->op == IR_input && x->attr.num == 2 && !k->values)
+            k->values = true;
+        else
+            rest[m++] = fac[i];
+    }
+    k->weight = product_of(f, rest, m);
+    const struct ir_node *w = &f->nodes[k->weight];
+    k->count = st->mask && w->op == IR_select && w->arg[0] == st->mask &&
+               ir_is_const(f, w->arg[1], 1) && ir_is_const(f, w->arg[2], 0);
+}
+
+static void
+collect_sums(struct stream *st)
+{
+    ir_ref found[MAX_SUMS];
+    struct ir_func *f = st->s.f;
+    int n = outer_key_sums(f, f->root[ROOT_OUT], found, MAX_SUMS);
+    if (n > MAX_SUMS)
+        ICE("more than %d sums over keys", MAX_SUMS);
+    for (int k = 0; k < n; k++) {
+        struct key_sum ks;
+        classify_sum(st, found[k], &ks);
+        ir_ref inner[MAX_SUMS];
+        int m = outer_key_sums(f, ks.weight, inner, MAX_SUMS); /* the running maxima inside */
+        for (int i = 0; i < m && i < MAX_SUMS; i++) {
+            bool known = false;
+            for (int j = 0; j < st->nsums; j++)
+                known = known || st->sum[j].node == inner[i];
+            if (!known && st->nsums < MAX_SUMS)
+                classify_sum(st, inner[i], &st->sum[st->nsums++]);
+        }
+        if (st->nsums >= MAX_SUMS)
+            ICE("more than %d sums over keys", MAX_SUMS);
+        st->sum[st->nsums++] = ks;
+    }
+}
+
+static void
+make_accumulators(struct stream *st)
+{
+    struct sched *s = &st->s;
+    tx_ref one = tx_num(s->p, 1);
+    for (int k = 0; k < st->nsums; k++) {
+        struct key_sum *ks = &st->sum[k];
+        const char *what = ks->values ? "acc" : ks->maximum ? "max" : ks->count ? "seen" : "den";
+        ks->buf = ks->values ? local_buf(s, what, s->max_ni, tx_dim(s->p, DIM_M))
+                             : local_buf(s, what, one, s->max_ni);
+        enum tile_op op = ks->maximum ? TILE_lowest : TILE_zero;
+        stmt_add(&st->init, stmt_v(st, op, view_all(s, ks->buf), (tile_view){0}));
+    }
+}
+
+static tile_view
+sum_view(struct stream *st, const struct key_sum *ks)
+{
+    struct sched *s = &st->s;
+    tx_ref zero = tx_num(s->p, 0), one = tx_num(s->p, 1);
+    return ks->values ? view_of(ks->buf, zero, zero, s->ni, tx_dim(s->p, DIM_M), zero)
+                      : view_of(ks->buf, zero, zero, one, s->ni, zero);
+}
+
+/* The node as it reads where every key of the tile is visible. */
+static ir_ref
+where_visible(struct stream *st, ir_ref n, bool full)
+{
+    return full && st->mask ? node_subst(st->s.f, n, st->mask, st->one) : n;
+}
+
+/* max = max(max, column maxima); what was accumulated relative to the old one is rescaled. */
+static void
+emit_running_max(struct stream *st, const struct key_sum *ks, bool full)
+{
+    struct sched *s = &st->s;
+    tx_ref zero = tx_num(s->p, 0), one = tx_num(s->p, 1);
+    ir_ref score = where_visible(st, ks->weight, full);
+    tile_view t = view_of(local_buf(s, "tmax", one, s->max_ni), zero, zero, one, s->ni, zero);
+    tile_view alpha = view_of(local_buf(s, "scale", one, s->max_ni), zero, zero, one, s->ni, zero);
+    struct tile_stmt *m = map_new(s, TILE_colmax, t, score, AX_j, AX_i, s->nj, s->ni);
+    stmt_add(s->mixed, m);
+    struct tile_stmt *r = stmt_v(st, TILE_running, sum_view(st, ks), t);
+    r->v[2] = alpha;
+    stmt_add(s->mixed, r);
+    for (int k = 0; k < st->nsums; k++) {
+        const struct key_sum *other = &st->sum[k];
+        if (other->maximum || other->count)
+            continue;
+        enum tile_op op = other->values ? TILE_rowscale : TILE_colscale;
+        stmt_add(s->mixed, stmt_v(st, op, sum_view(st, other), alpha));
+    }
+    hold(s, ks->node, sum_view(st, ks), AX_UNIT, AX_i);
+}
+
+/* The weights of one sum as a tile, with the row sum if another sum has the same weights. */
+static tile_view
+emit_weights(struct stream *st, const struct key_sum *ks, bool full)
+{
+    struct sched *s = &st->s;
+    tx_ref zero = tx_num(s->p, 0);
+    ir_ref w = where_visible(st, ks->weight, full);
+    tile_view tile = {0}, row = {0};
+    if (ks->values)
+        tile = view_of(local_buf(s, "p", s->max_nj, s->max_ni), zero, zero, s->nj, s->ni, zero);
+    for (int k = 0; k < st->nsums; k++)
+        if (!st->sum[k].values && !st->sum[k].maximum && st->sum[k].weight == ks->weight)
+            row = sum_view(st, &st->sum[k]);
+    struct tile_stmt *m = map_new(s, row.buf ? TILE_mapsum : TILE_map, tile, w, AX_j, AX_i, s->nj, s->ni);
+    m->v[1] = row;
+    stmt_add(s->mixed, m);
+    return tile;
+}
+
+/* acc += P' V. In a partly visible tile a key may hold inf or NaN that some rows must not see. */
+static void
+emit_values(struct stream *st, const struct key_sum *ks, tile_view p, tile_view seen, bool full)
+{
+    struct sched *s = &st->s;
+    tx_ref zero = tx_num(s->p, 0), cols = tx_dim(s->p, DIM_M);
+    tile_view v = view_arg(s, 2, s->at[3], s->nj), clean = v;
+    if (!full) {
+        clean = view_of(local_buf(s, "v", s->max_nj, cols), zero, zero, s->nj, cols, zero);
+        stmt_add(s->mixed, stmt_v(st, TILE_clean, clean, v));
+    }
+    struct tile_stmt *m = stmt_v(st, TILE_matmul, sum_view(st, ks), p);
+    m->v[2] = clean;
+    m->num[0] = 1;
+    stmt_add(s->mixed, m);
+    if (!full) {
+        struct tile_stmt *x = stmt_v(st, TILE_patch, sum_view(st, ks), p);
+        x->v[2] = v;
+        x->v[3] = seen;
+        stmt_add(s->mixed, x);
+    }
+}
+
+/* 1 where visible, with the number of visible keys per query counted if the program asks. */
+static tile_view
+emit_seen(struct stream *st)
+{
+    struct sched *s = &st->s;
+    struct ir_func *f = s->f;
+    tx_ref zero = tx_num(s->p, 0);
+    ir_ref w = ir_select(f, st->mask, st->one, ir_const_i(f, 0, 1, nowhere), nowhere);
+    tile_view tile = view_of(local_buf(s, "m", s->max_nj, s->max_ni), zero, zero, s->nj, s->ni, zero);
+    tile_view row = {0};
+    for (int k = 0; k < st->nsums; k++)
+        if (st->sum[k].count)
+            row = sum_view(st, &st->sum[k]);
+    struct tile_stmt *m = map_new(s, row.buf ? TILE_mapsum : TILE_map, tile, w, AX_j, AX_i, s->nj, s->ni);
+    m->v[1] = row;
+    stmt_add(s->mixed, m);
+    return tile;
+}
+
+/* The statements for one key tile. */
+static void
+emit_tile(struct stream *st, bool full)
+{
+    struct sched *s = &st->s;
+    tile_view seen = {0};
+    if (st->mask && !full)
+        seen = emit_seen(st);
+    for (int k = 0; k < st->nsums; k++) {
+        const struct key_sum *ks = &st->sum[k];
+        if (ks->count && full) {
+            struct tile_stmt *one = stmt_v(st, TILE_ones, sum_view(st, ks), (tile_view){0});
+            stmt_add(s->mixed, one);
+        } else if (ks->maximum) {
+            emit_running_max(st, ks, full);
+        } else if (ks->values) {
+            tile_view p = emit_weights(st, ks, full);
+            emit_values(st, ks, p, seen, full);
+        } else if (!ks->count) {
+            bool with_values = false;
+            for (int j = 0; j < st->nsums; j++)
+                with_values = with_values || (st->sum[j].values && st->sum[j].weight == ks->weight);
+            if (!with_values)
+                emit_weights(st, ks, full);
+        }
+    }
+}
+
+/* Forgets tiles of the key side and of pairs: they belong to one loop body. */
+static void
+forget_keys(struct sched *s)
+{
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < s->nheld; k++)
+        if (!(ir_side_of(s->f, s->held[k].node) & SIDE_KEY) && s->f->nodes[s->held[k].node].op != IR_rmax)
+            s->held[n++] = s->held[k];
+    s->nheld = n;
+}
+
+static void
+emit_loop(struct stream *st, tx_ref lo, tx_ref hi, bool full, struct stmt_list *loops)
+{
+    struct sched *s = &st->s;
+    struct tile_prog *p = s->p;
+    uint32_t var = tile_var_add(p, arena_printf(p->arena, "j%u", p->nvars));
+    struct stmt_list mixed = {0}, body = {0};
+    s->at[3] = tx_var(p, var);
+    s->nj = tx_op2(p, TX_MIN, s->max_nj, tx_op2(p, TX_SUB, hi, s->at[3]));
+    s->mixed = &mixed;
+    emit_tile(st, full);
+    stmt_splice(&body, &s->key);
+    stmt_splice(&body, &mixed);
+    stmt_add(loops, stmt_for(s, var, lo, hi, s->max_nj, &body));
+    forget_keys(s);
+}
+
+static tx_ref
+align(struct tile_prog *p, enum tx_op div, tx_ref x, tx_ref step)
+{
+    return tx_op2(p, TX_MUL, tx_op2(p, div, x, step), step);
+}
+
+/* The key loops: [start, full) partly, [full, rest) wholly, [rest, end) partly visible. */
+static void
+emit_key_loops(struct stream *st, struct stmt_list *loops)
+{
+    struct sched *s = &st->s;
+    struct tile_prog *p = s->p;
+    tx_ref n = tx_dim(p, DIM_N), zero = tx_num(p, 0), step = s->max_nj;
+    tx_ref first = tx_op2(p, TX_ADD, s->at[2], tx_op2(p, TX_SUB, n, tx_dim(p, DIM_NQ)));
+    tx_ref last = tx_op2(p, TX_SUB, tx_op2(p, TX_ADD, first, s->ni), tx_num(p, 1));
+    struct mask_range r = mask_analyse(p, st->mask, first, last);
+    tx_ref end = r.hi ? tx_op2(p, TX_MIN, n, r.hi) : n;
+    tx_ref start = r.lo ? align(p, TX_FDIV, tx_op2(p, TX_MAX, zero, r.lo), step) : zero;
+    if (r.none_full) {
+        emit_loop(st, start, end, false, loops);
+        return;
+    }
+    tx_ref full = start, rest = end;
+    if (r.full_lo) {
+        full = align(p, TX_CDIV, tx_op2(p, TX_MAX, zero, r.full_lo), step);
+        full = tx_op2(p, TX_MAX, start, tx_op2(p, TX_MIN, full, end));
+    }
+    if (r.full_hi) {
+        rest = align(p, TX_FDIV, tx_op2(p, TX_MIN, n, r.full_hi), step);
+        rest = tx_op2(p, TX_MAX, full, tx_op2(p, TX_MIN, rest, end));
+    }
+    if (r.full_lo)
+        emit_loop(st, start, full, false, loops);
+    emit_loop(st, full, rest, true, loops);
+    if (r.full_hi)
+        emit_loop(st, rest, end, false, loops);
+    if (r.lo || r.hi)
+        p->skipped = "key tiles outside the mask's bounds are never visited";
+}
+
+static void
+emit_epilogue(struct stream *st, struct stmt_list *l)
+{
+    struct sched *s = &st->s;
+    struct ir_func *f = s->f;
+    for (int k = 0; k < st->nsums; k++) {
+        const struct key_sum *ks = &st->sum[k];
+        hold(s, ks->node, sum_view(st, ks), ks->values ? AX_i : AX_UNIT, ks->values ? AX_m : AX_i);
+    }
+    for (int k = 0; k < st->nsums; k++)
+        if (f->normalize_is_sum && st->sum[k].node == f->root[ROOT_DEN]) {
+            struct tile_stmt *c = stmt_v(st, TILE_checkzero, sum_view(st, &st->sum[k]), (tile_view){0});
+            for (int j = 0; j < st->nsums; j++)
+                if (st->sum[j].count)
+                    c->v[1] = sum_view(st, &st->sum[j]);
+            for (int j = 0; j < 4; j++)
+                c->at[j] = s->at[j];
+            stmt_add(l, c);
+        }
+    struct tile_stmt *m = map_new(s, TILE_map, view_arg(s, 3, s->at[2], s->ni), f->root[ROOT_OUT], AX_i,
+                                  AX_m, s->ni, tx_dim(s->p, DIM_M));
+    stmt_splice(l, &s->query);
+    stmt_add(l, m);
+}
+
+struct tile_prog *
+schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struct diag *d)
+{
+    struct tile_prog *p = tile_new(a, f, "forward", "stream");
+    struct stream st = {.s = {.p = p, .f = f, .d = d, .t = t}, .mask = f->root[ROOT_MASK]};
+    struct sched *s = &st.s;
+    st.one = ir_const_i(f, 1, 1, nowhere);
+    st.var_b = tile_var_add(p, "b");
+    st.var_h = tile_var_add(p, "h");
+    st.var_i = tile_var_add(p, "t");
+    s->max_ni = tx_num(p, t->query_tile);
+    s->max_nj = tx_num(p, t->key_tile);
+    s->at[0] = tx_var(p, st.var_b);
+    s->at[1] = tx_var(p, st.var_h);
+    s->at[2] = tx_op2(p, TX_MUL, tx_var(p, st.var_i), s->max_ni);
+    s->at[3] = tx_num(p, 0);
+    s->ni = tx_op2(p, TX_MIN, s->max_ni, tx_op2(p, TX_SUB, tx_dim(p, DIM_NQ), s->at[2]));
+    s->hk = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, s->at[1], tx_dim(p, DIM_G)), tx_dim(p, DIM_H));
+    collect_sums(&st);
+    make_accumulators(&st);
+
+    struct stmt_list loops = {0}, body = {0}, tail = {0};
+    emit_key_loops(&st, &loops);
+    stmt_splice(&body, &s->query); /* what depends on the queries alone comes first */
+    stmt_splice(&body, &st.init);
+    stmt_splice(&body, &loops);
+    s->mixed = &tail;
+    emit_epilogue(&st, &tail);
+    stmt_splice(&body, &tail);
+
+    struct tile_stmt *ph = tile_stmt_new(p, TILE_phase);
+    ph->var[0] = st.var_b;
+    ph->var[1] = st.var_h;
+    ph->var[2] = st.var_i;
+    ph->x[0] = tx_dim(p, DIM_B);
+    ph->x[1] = tx_dim(p, DIM_H);
+    ph->x[2] = tx_op2(p, TX_CDIV, tx_dim(p, DIM_NQ), s->max_ni);
+    ph->body = body.first;
+    p->body = ph;
+    return p;
+}
