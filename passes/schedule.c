@@ -204,6 +204,8 @@ outer_key_sums(const struct ir_func *f, ir_ref root, ir_ref *out, int max)
 
 /* ---- filling tiles ---- */
 
+static tile_view token_vectors(struct sched *s, ir_ref node, uint8_t axis, uint8_t tokens, tx_ref rows);
+
 static bool
 has_axis(const struct ir_func *f, ir_ref n, uint8_t axis)
 {
@@ -318,6 +320,7 @@ map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref node, uint8_t row
     m->cols = cols;
     for (int k = 0; k < 4; k++)
         m->at[k] = s->at[k];
+    m->at[4] = s->hk;
     m->binds = l.at;
     m->nbinds = l.n;
     return m;
@@ -385,61 +388,69 @@ fill_roll(struct sched *s, const struct ir_node *x, tile_view dst, struct stmt_l
     stmt_add(l, b);
 }
 
+static void vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens,
+                        struct stmt_list *l);
+
 static void
-fill_cat(struct sched *s, const struct ir_node *x, tile_view dst)
+fill_cat(struct sched *s, const struct ir_node *x, tile_view dst, uint8_t tokens, struct stmt_list *l)
 {
     uint8_t ax[2] = {x->attr.axis, x->attr.axis2};
     tx_ref at = tx_num(s->p, 0);
     for (int k = 0; k < 2; k++) {
         tx_ref n = tx_axis(s->p, ax[k]);
         tile_view part = columns(s, dst, at, n);
-        if (ax[k] == AX_UNIT) { /* one number per token: a column */
-            tx_ref valid, max;
-            uint8_t tokens = token_axis(s, x->arg[k], &valid, &max);
-            if (tokens == AX_UNIT)
-                valid = dst.rows;
-            stmt_add(list_for(s, x->arg[k]) == &s->key ? &s->key : &s->query,
-                     map_new(s, TILE_map, part, x->arg[k], tokens, AX_UNIT, valid, n));
-        } else {
-            vector_into(s, x->arg[k], ax[k], part);
-        }
+        if (ax[k] == AX_UNIT) /* one number per token: a column */
+            stmt_add(l, map_new(s, TILE_map, part, x->arg[k], tokens, AX_UNIT, dst.rows, n));
+        else
+            vector_into(s, x->arg[k], ax[k], part, tokens, l);
         at = tx_op2(s->p, TX_ADD, at, n);
     }
 }
 
-/* A neutral vector inside a one-sided one: its tile has one row, the destination many. */
-void
-vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst)
+/* Fills dst, whose rows are tokens, on list l. The node may vary over fewer axes than dst has. */
+static void
+vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens, struct stmt_list *l)
 {
     const struct ir_node x = s->f->nodes[node];
-    struct stmt_list *l = list_for(s, node);
-    tx_ref valid, max, cols = tx_axis(s->p, axis);
-    uint8_t tokens = token_axis(s, node, &valid, &max);
-    if (tokens == AX_UNIT)
-        valid = dst.rows;
     if ((ir_ops[x.op].props & IRP_ELEM) || x.nargs == 0 || held_find(s, node)) {
-        stmt_add(l, map_new(s, TILE_map, dst, node, tokens, axis, valid, cols));
+        stmt_add(l, map_new(s, TILE_map, dst, node, tokens, axis, dst.rows, dst.cols));
     } else if (x.op == IR_cat) {
-        fill_cat(s, &x, dst);
+        fill_cat(s, &x, dst, tokens, l);
+    } else if (ir_side_of(s->f, node) == SIDE_NEUTRAL && tokens != AX_UNIT) {
+        vector_tile(s, node, axis); /* once, then spread over the tokens */
+        stmt_add(l, map_new(s, TILE_map, dst, node, tokens, axis, dst.rows, dst.cols));
     } else if (x.op == IR_roll) {
         fill_roll(s, &x, dst, l);
     } else if (x.op == IR_outer || x.op == IR_mono) {
         struct tile_stmt *o = tile_stmt_new(s->p, x.op == IR_outer ? TILE_outer : TILE_mono);
         o->v[0] = dst;
-        o->v[1] = vector_tile(s, x.arg[0], x.attr.axis);
+        o->v[1] = token_vectors(s, x.arg[0], x.attr.axis, tokens, dst.rows);
         if (x.op == IR_outer)
-            o->v[2] = vector_tile(s, x.arg[1], x.attr.axis2);
+            o->v[2] = token_vectors(s, x.arg[1], x.attr.axis2, tokens, dst.rows);
         o->num[0] = x.op == IR_mono ? x.attr.num : 0;
         o->num[1] = x.op == IR_mono ? (int32_t)x.attr.id : 0;
         stmt_add(l, o);
     } else if (x.op == IR_rsum) { /* a matrix times a vector */
-        struct tile_stmt *m = map_new(s, TILE_mixsum, dst, x.arg[0], tokens, axis, valid, cols);
+        struct tile_stmt *m = map_new(s, TILE_mixsum, dst, x.arg[0], tokens, axis, dst.rows, dst.cols);
         m->red_axis = x.attr.axis;
         m->depth = tx_axis(s->p, x.attr.axis);
         stmt_add(l, m);
     } else {
         ICE("op %s is not scheduled as a vector", ir_ops[x.op].name);
     }
+}
+
+/* A tile of node with one row per token, also where the node is the same for all tokens. */
+static tile_view
+token_vectors(struct sched *s, ir_ref node, uint8_t axis, uint8_t tokens, tx_ref rows)
+{
+    tx_ref zero = tx_num(s->p, 0), cols = tx_axis(s->p, axis);
+    if (ir_side_of(s->f, node) != SIDE_NEUTRAL || tokens == AX_UNIT)
+        return vector_tile(s, node, axis);
+    tx_ref max = tokens == AX_j ? s->max_nj : s->max_ni;
+    tile_view v = view_of(local_buf(s, "u", max, cols), zero, zero, rows, cols, zero);
+    vector_into(s, node, axis, v, tokens, tokens == AX_j ? &s->key : &s->query);
+    return v;
 }
 
 tile_view
@@ -457,7 +468,7 @@ vector_tile(struct sched *s, ir_ref node, uint8_t axis)
     }
     uint32_t buf = local_buf(s, "x", max, tx_axis(s->p, axis));
     tile_view v = view_of(buf, zero, zero, valid, tx_axis(s->p, axis), zero);
-    vector_into(s, node, axis, v);
+    vector_into(s, node, axis, v, tokens, list_for(s, node));
     hold(s, node, v, tokens, axis);
     return v;
 }
@@ -554,4 +565,19 @@ fill_mixed(struct sched *s, ir_ref n)
         stmt_add(s->mixed, m);
     }
     hold(s, n, dst, AX_j, AX_i);
+}
+
+tile_view
+value_tile(struct sched *s)
+{
+    tile_view v = view_arg(s, 2, s->at[3], s->nj);
+    int64_t m;
+    if (tx_is_num(s->p, v.cols, &m) && m % 16 == 0)
+        return v;
+    tx_ref zero = tx_num(s->p, 0);
+    struct tile_stmt *c = tile_stmt_new(s->p, TILE_copy);
+    c->v[0] = view_of(local_buf(s, "v", s->max_nj, v.cols), zero, zero, s->nj, v.cols, zero);
+    c->v[1] = v;
+    stmt_add(&s->key, c);
+    return c->v[0];
 }

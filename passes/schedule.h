@@ -72,8 +72,8 @@ struct tile_stmt *map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref
 
 /* A tile [tokens, entries] of a one-sided vector node over axis a, filled on its side's list. */
 tile_view vector_tile(struct sched *s, ir_ref node, uint8_t axis);
-/* The same, into the given view. */
-void vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst);
+/* V of the current key tile, copied where whole vectors of it could run past its rows. */
+tile_view value_tile(struct sched *s);
 /* One row [1, tokens] of a one-sided scalar node. */
 tile_view scalar_row(struct sched *s, ir_ref node);
 

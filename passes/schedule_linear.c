@@ -368,12 +368,12 @@ shared_view(struct linear *l, uint32_t buf, tx_ref plane, tx_ref row, tx_ref col
 
 /* V of the current chunk, with rows that a key mask hides zeroed (0 * NaN must not leak). */
 static tile_view
-value_tile(struct linear *l)
+visible_values(struct linear *l)
 {
     struct sched *s = &l->s;
     struct ir_func *f = s->f;
     if (!l->key_mask)
-        return view_arg(s, 2, s->at[3], s->nj);
+        return value_tile(s);
     ir_ref v = ir_select(f, l->key_mask, ir_input(f, 2, nowhere), ir_const_i(f, 0, 1, nowhere), nowhere);
     return vector_tile(s, v, AX_m);
 }
@@ -436,7 +436,7 @@ key_block_body(struct linear *l, struct block *b, tx_ref plane, tx_ref part, str
         struct tile_stmt *mm = tile_stmt_new(p, TILE_matmul);
         mm->v[0] = st;
         mm->v[1] = one_row ? row : features;
-        mm->v[2] = value_tile(l);
+        mm->v[2] = visible_values(l);
         mm->num[0] = !one_row;
         stmt_add(work, mm);
     }

@@ -170,7 +170,7 @@ emit_values(struct stream *st, const struct key_sum *ks, tile_view p, tile_view 
 {
     struct sched *s = &st->s;
     tx_ref zero = tx_num(s->p, 0), cols = tx_dim(s->p, DIM_M);
-    tile_view v = view_arg(s, 2, s->at[3], s->nj), clean = v;
+    tile_view v = full ? value_tile(s) : view_arg(s, 2, s->at[3], s->nj), clean = v;
     if (!full) {
         clean = view_of(local_buf(s, "v", s->max_nj, cols), zero, zero, s->nj, cols, zero);
         stmt_add(s->mixed, stmt_v(st, TILE_clean, clean, v));

@@ -1,0 +1,407 @@
+/* Small builders over the LLVM C API: integers, addresses, loops, masked memory. */
+#include "codegen/cg.h"
+
+#include <string.h>
+
+#include <llvm/Config/llvm-config.h>
+
+#include "runtime/attn.h"
+
+val
+cg_i(struct cg *g, int64_t v)
+{
+    return LLVMConstInt(g->i64, (unsigned long long)v, 1);
+}
+
+val
+cg_add(struct cg *g, val a, val b)
+{
+    return LLVMBuildAdd(g->b, a, b, "");
+}
+
+val
+cg_sub(struct cg *g, val a, val b)
+{
+    return LLVMBuildSub(g->b, a, b, "");
+}
+
+val
+cg_mul(struct cg *g, val a, val b)
+{
+    return LLVMBuildMul(g->b, a, b, "");
+}
+
+val
+cg_min(struct cg *g, val a, val b)
+{
+    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, a, b, ""), a, b, "");
+}
+
+val
+cg_max(struct cg *g, val a, val b)
+{
+    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, a, b, ""), a, b, "");
+}
+
+val
+cg_at(struct cg *g, val base, val index)
+{
+    return LLVMBuildInBoundsGEP2(g->b, g->acc, base, &index, 1, "");
+}
+
+val
+cg_load(struct cg *g, LLVMTypeRef ty, val addr)
+{
+    val v = LLVMBuildLoad2(g->b, ty, addr, "");
+    LLVMSetAlignment(v, ty == g->vec || ty == g->acc ? (unsigned)g->esize : 4);
+    return v;
+}
+
+void
+cg_store(struct cg *g, val v, val addr)
+{
+    LLVMSetAlignment(LLVMBuildStore(g->b, v, addr), (unsigned)g->esize);
+}
+
+val
+cg_splat(struct cg *g, val scalar)
+{
+    val v = LLVMBuildInsertElement(g->b, LLVMGetPoison(g->vec), scalar, LLVMConstInt(g->i32, 0, 0), "");
+    return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(g->vec), LLVMConstNull(g->ivec), "");
+}
+
+val
+cg_splat_f(struct cg *g, double v)
+{
+    val lanes[64], c = LLVMConstReal(g->acc, v);
+    for (int k = 0; k < g->vl; k++)
+        lanes[k] = c;
+    return LLVMConstVector(lanes, (unsigned)g->vl);
+}
+
+val
+cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args, unsigned n)
+{
+    unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+    if (!id)
+        ICE("LLVM has no intrinsic %s", name);
+    val fn = LLVMGetIntrinsicDeclaration(g->mod, id, ov, nov);
+    LLVMTypeRef ty = LLVMIntrinsicGetType(g->ctx, id, ov, nov);
+    return LLVMBuildCall2(g->b, ty, fn, args, n, "");
+}
+
+val
+cg_fma(struct cg *g, val a, val b, val c)
+{
+    LLVMTypeRef ty = LLVMTypeOf(a);
+    val args[3] = {a, b, c};
+    if (g->t->fma)
+        return cg_call_intrinsic(g, "llvm.fma", &ty, 1, args, 3);
+    return LLVMBuildFAdd(g->b, LLVMBuildFMul(g->b, a, b, ""), c, "");
+}
+
+static val
+lane_numbers(struct cg *g)
+{
+    val lanes[64];
+    for (int k = 0; k < g->vl; k++)
+        lanes[k] = LLVMConstInt(g->i32, (unsigned)k, 0);
+    return LLVMConstVector(lanes, (unsigned)g->vl);
+}
+
+val
+cg_mask(struct cg *g, val count)
+{
+    val c = LLVMBuildTrunc(g->b, cg_min(g, count, cg_i(g, g->vl)), g->i32, "");
+    val v = LLVMBuildInsertElement(g->b, LLVMGetPoison(g->ivec), c, LLVMConstInt(g->i32, 0, 0), "");
+    v = LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(g->ivec), LLVMConstNull(g->ivec), "");
+    return LLVMBuildICmp(g->b, LLVMIntSLT, lane_numbers(g), v, "");
+}
+
+/* LLVM 22 took the alignment operand out of the masked intrinsics and into an attribute. */
+static val
+masked_call(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args, int align_at, unsigned n)
+{
+    val a[4];
+    unsigned k = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (LLVM_VERSION_MAJOR < 22 && (int)i == align_at)
+            a[k++] = LLVMConstInt(g->i32, (unsigned)g->esize, 0);
+        a[k++] = args[i];
+    }
+    val call = cg_call_intrinsic(g, name, ov, nov, a, k);
+    if (LLVM_VERSION_MAJOR >= 22) {
+        unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
+        LLVMAttributeRef at = LLVMCreateEnumAttribute(g->ctx, kind, (uint64_t)g->esize);
+        LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)align_at, at);
+    }
+    return call;
+}
+
+val
+cg_masked_load(struct cg *g, val addr, val mask)
+{
+    LLVMTypeRef ov[2] = {g->vec, g->ptr};
+    val args[3] = {addr, mask, LLVMConstNull(g->vec)};
+    return masked_call(g, "llvm.masked.load", ov, 2, args, 1, 3);
+}
+
+void
+cg_masked_store(struct cg *g, val v, val addr, val mask)
+{
+    LLVMTypeRef ov[2] = {g->vec, g->ptr};
+    val args[3] = {v, addr, mask};
+    masked_call(g, "llvm.masked.store", ov, 2, args, 2, 3);
+}
+
+val
+cg_gather(struct cg *g, val base, val index, val mask)
+{
+    LLVMTypeRef pv = LLVMVectorType(g->ptr, (unsigned)g->vl);
+    LLVMTypeRef ov[2] = {g->vec, pv};
+    val ptrs = LLVMBuildGEP2(g->b, g->acc, base, &index, 1, "");
+    if (!mask)
+        mask = LLVMConstAllOnes(LLVMVectorType(g->i1, (unsigned)g->vl));
+    val args[3] = {ptrs, mask, LLVMConstNull(g->vec)};
+    return masked_call(g, "llvm.masked.gather", ov, 2, args, 1, 3);
+}
+
+val
+cg_hsum(struct cg *g, val v)
+{
+    for (int half = g->vl / 2; half >= 1; half /= 2) {
+        val idx[64];
+        for (int k = 0; k < g->vl; k++)
+            idx[k] = LLVMConstInt(g->i32, (unsigned)(k < half ? k + half : k), 0);
+        val s = LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(g->vec),
+                                       LLVMConstVector(idx, (unsigned)g->vl), "");
+        v = LLVMBuildFAdd(g->b, v, s, "");
+    }
+    return LLVMBuildExtractElement(g->b, v, LLVMConstInt(g->i32, 0, 0), "");
+}
+
+static LLVMBasicBlockRef
+new_block(struct cg *g)
+{
+    return LLVMAppendBasicBlockInContext(g->ctx, g->fn, "");
+}
+
+struct cg_loop
+cg_loop(struct cg *g, val lo, val hi, val step)
+{
+    struct cg_loop l = {.head = new_block(g), .body = new_block(g), .done = new_block(g), .step = step};
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
+    LLVMBuildBr(g->b, l.head);
+    LLVMPositionBuilderAtEnd(g->b, l.head);
+    l.iv = LLVMBuildPhi(g->b, g->i64, "");
+    LLVMAddIncoming(l.iv, &lo, &from, 1);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, l.iv, hi, ""), l.body, l.done);
+    LLVMPositionBuilderAtEnd(g->b, l.body);
+    return l;
+}
+
+void
+cg_end(struct cg *g, struct cg_loop *l)
+{
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
+    val next = LLVMBuildNSWAdd(g->b, l->iv, l->step, "");
+    LLVMBuildBr(g->b, l->head);
+    LLVMAddIncoming(l->iv, &next, &from, 1);
+    LLVMPositionBuilderAtEnd(g->b, l->done);
+}
+
+val
+cg_var(struct cg *g, LLVMTypeRef ty, val init)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b), entry = LLVMGetEntryBasicBlock(g->fn);
+    val first = LLVMGetFirstInstruction(entry);
+    if (first)
+        LLVMPositionBuilderBefore(g->b, first);
+    else
+        LLVMPositionBuilderAtEnd(g->b, entry);
+    val v = LLVMBuildAlloca(g->b, ty, "");
+    LLVMPositionBuilderAtEnd(g->b, here);
+    cg_store(g, init, v);
+    return v;
+}
+
+LLVMBasicBlockRef
+cg_if(struct cg *g, val cond)
+{
+    LLVMBasicBlockRef yes = new_block(g), after = new_block(g);
+    LLVMBuildCondBr(g->b, cond, yes, after);
+    LLVMPositionBuilderAtEnd(g->b, yes);
+    return after;
+}
+
+void
+cg_fi(struct cg *g, LLVMBasicBlockRef after)
+{
+    LLVMBuildBr(g->b, after);
+    LLVMPositionBuilderAtEnd(g->b, after);
+}
+
+/* ---- slots ---- */
+
+val
+cg_slot(struct cg *g, uint32_t index)
+{
+    val k = cg_i(g, index), at = LLVMBuildInBoundsGEP2(g->b, g->i64, g->slots, &k, 1, "");
+    val v = LLVMBuildLoad2(g->b, g->i64, at, "");
+    LLVMSetAlignment(v, 8);
+    LLVMSetMetadata(v, LLVMGetMDKindIDInContext(g->ctx, "invariant.load", 14),
+                    LLVMMetadataAsValue(g->ctx, LLVMMDNodeInContext2(g->ctx, NULL, 0)));
+    return v;
+}
+
+static uint32_t
+tensor_slot(const struct ir_func *f, uint32_t arg)
+{
+    return f->ndims + arg * ATTN_TENSOR_SLOTS;
+}
+
+static uint32_t
+scalar_slot(const struct ir_func *f, uint32_t param)
+{
+    uint32_t k = tensor_slot(f, tile_arg_count(f));
+    for (uint32_t i = 0; i < param; i++)
+        k += f->params[i].rank == 0;
+    return k;
+}
+
+uint32_t
+cg_status_slot(const struct ir_func *f)
+{
+    return scalar_slot(f, f->nparams);
+}
+
+val
+cg_arg_addr(struct cg *g, uint32_t arg)
+{
+    return LLVMBuildIntToPtr(g->b, cg_slot(g, tensor_slot(g->f, arg)), g->ptr, "");
+}
+
+val
+cg_arg_stride(struct cg *g, uint32_t arg, int axis)
+{
+    return cg_slot(g, tensor_slot(g->f, arg) + 1 + (uint32_t)axis);
+}
+
+val
+cg_scalar_param(struct cg *g, uint32_t param)
+{
+    return LLVMBuildBitCast(g->b, cg_slot(g, scalar_slot(g->f, param)), g->f64, "");
+}
+
+/* ---- integer expressions ---- */
+
+bool
+cg_tx_const(const struct cg *g, tx_ref x, int64_t *v)
+{
+    return tx_is_num(g->p, x, v);
+}
+
+static val
+saturated(struct cg *g, val d)
+{
+    double lim = (double)((int64_t)1 << 40);
+    val hi = LLVMConstReal(g->f64, lim), lo = LLVMConstReal(g->f64, -lim);
+    val nan = LLVMBuildFCmp(g->b, LLVMRealUNO, d, d, "");
+    d = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, d, hi, ""), hi, d, "");
+    d = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, d, lo, ""), lo, d, "");
+    d = LLVMBuildSelect(g->b, nan, LLVMConstReal(g->f64, 0), d, "");
+    return LLVMBuildFPToSI(g->b, d, g->i64, "");
+}
+
+static val
+floor_div(struct cg *g, val a, val b)
+{
+    val q = LLVMBuildSDiv(g->b, a, b, ""), r = LLVMBuildSRem(g->b, a, b, "");
+    val neg = LLVMBuildICmp(g->b, LLVMIntSLT, LLVMBuildXor(g->b, a, b, ""), cg_i(g, 0), "");
+    val off = LLVMBuildAnd(g->b, neg, LLVMBuildICmp(g->b, LLVMIntNE, r, cg_i(g, 0), ""), "");
+    return cg_sub(g, q, LLVMBuildZExt(g->b, off, g->i64, ""));
+}
+
+/* a op b, saturated at INT64_MAX: sizes are never negative where this matters. */
+static val
+saturating(struct cg *g, const char *name, val a, val b)
+{
+    val args[2] = {a, b};
+    val both = cg_call_intrinsic(g, name, &g->i64, 1, args, 2);
+    val r = LLVMBuildExtractValue(g->b, both, 0, ""), over = LLVMBuildExtractValue(g->b, both, 1, "");
+    return LLVMBuildSelect(g->b, over, cg_i(g, INT64_MAX), r, "");
+}
+
+val
+cg_tx(struct cg *g, tx_ref ref)
+{
+    const struct tx *x = &g->p->xs[ref];
+    switch ((enum tx_op)x->op) {
+    case TX_NONE:
+        break;
+    case TX_NUM:
+        return cg_i(g, x->num);
+    case TX_DIM:
+        return g->dims[x->num];
+    case TX_VAR:
+        return g->vars[x->num];
+    case TX_ROWS:
+        return g->rows[ref];
+    case TX_PFLOOR:
+    case TX_PCEIL: {
+        val d = cg_scalar_param(g, (uint32_t)x->num);
+        const char *fn = x->op == TX_PFLOOR ? "llvm.floor" : "llvm.ceil";
+        return saturated(g, cg_call_intrinsic(g, fn, &g->f64, 1, &d, 1));
+    }
+    case TX_ADD:
+        return g->local ? cg_add(g, cg_tx(g, x->a), cg_tx(g, x->b))
+                        : saturating(g, "llvm.sadd.with.overflow", cg_tx(g, x->a), cg_tx(g, x->b));
+    case TX_MUL:
+        return g->local ? cg_mul(g, cg_tx(g, x->a), cg_tx(g, x->b))
+                        : saturating(g, "llvm.smul.with.overflow", cg_tx(g, x->a), cg_tx(g, x->b));
+    case TX_SUB:
+        return cg_sub(g, cg_tx(g, x->a), cg_tx(g, x->b));
+    case TX_FDIV:
+        return floor_div(g, cg_tx(g, x->a), cg_tx(g, x->b));
+    case TX_CDIV: {
+        val a = cg_sub(g, cg_i(g, 0), cg_tx(g, x->a));
+        return cg_sub(g, cg_i(g, 0), floor_div(g, a, cg_tx(g, x->b)));
+    }
+    case TX_MIN:
+        return cg_min(g, cg_tx(g, x->a), cg_tx(g, x->b));
+    case TX_MAX:
+        return cg_max(g, cg_tx(g, x->a), cg_tx(g, x->b));
+    }
+    ICE("bad integer expression");
+}
+
+/* ---- views ---- */
+
+bool
+cg_is_padded(const struct cg *g, const tile_view *v)
+{
+    return g->p->bufs[v->buf].kind != BUF_ARG;
+}
+
+val
+cg_view_ld(struct cg *g, const tile_view *v)
+{
+    const struct tile_buf *b = &g->p->bufs[v->buf];
+    return b->kind == BUF_ARG ? cg_arg_stride(g, b->arg, 2) : g->ld[v->buf];
+}
+
+val
+cg_view_addr(struct cg *g, const tile_view *v, val row, val col)
+{
+    const struct tile_buf *b = &g->p->bufs[v->buf];
+    val r = cg_add(g, cg_tx(g, v->row), row), c = cg_add(g, cg_tx(g, v->col), col);
+    val off = cg_add(g, cg_mul(g, r, cg_view_ld(g, v)), c);
+    if (b->kind == BUF_ARG) {
+        off = cg_add(g, off, cg_mul(g, cg_tx(g, v->b), cg_arg_stride(g, b->arg, 0)));
+        off = cg_add(g, off, cg_mul(g, cg_tx(g, v->h), cg_arg_stride(g, b->arg, 1)));
+    } else if (b->kind == BUF_SHARED) {
+        val plane = cg_mul(g, cg_tx(g, b->rows), g->ld[v->buf]);
+        off = cg_add(g, off, cg_mul(g, plane, cg_tx(g, v->b)));
+    }
+    return cg_at(g, g->base[v->buf], off);
+}

@@ -1,0 +1,126 @@
+/* Inside codegen: the state of one function under construction, and small builders.
+ *
+ * Every value of a program is a vector of the accumulation type over the column axis of the
+ * statement at hand; integers (addresses, extents) are i64 scalars. Local and shared buffers have
+ * rows padded to CG_PAD bytes, so whole vectors may be loaded and stored within a row. */
+#ifndef ATTNC_CODEGEN_CG_H
+#define ATTNC_CODEGEN_CG_H
+
+#include <llvm-c/Core.h>
+
+#include "codegen/codegen.h"
+#include "codegen/vmath.h"
+
+typedef LLVMValueRef val;
+
+enum { CG_PAD = 64 };
+
+struct cg_module {
+    LLVMContextRef ctx;
+    LLVMModuleRef mod;
+    struct arena *arena;
+    const struct ir_func *func;
+    const char *triple;
+    const struct cg_target *base;    /* of the target machine */
+    int opt_level;
+};
+
+/* Loop under construction (cg_loop / cg_end). */
+struct cg_loop {
+    LLVMBasicBlockRef head, body, done;
+    val iv, step, phi_in;
+};
+
+struct cg {
+    struct cg_module *m;
+    LLVMContextRef ctx;
+    LLVMModuleRef mod;
+    LLVMBuilderRef b;
+    const struct cg_target *t;
+    const struct tile_prog *p;
+    const struct ir_func *f;
+    LLVMTypeRef i1, i8, i32, i64, f64, ptr, acc, vec, ivec;  /* acc: float or double; vec: of vl; ivec: i32 */
+    int vl, esize;                   /* lanes of vec, bytes of acc */
+    val fn, slots, shared, local;    /* the function and its arguments */
+    val *dims;                       /* i64 per dim */
+    val *vars;                       /* i64 per loop variable */
+    val *rows;                       /* TX_ROWS values, per tx, made at entry */
+    val *base;                       /* per buffer: address of its first element */
+    val *ld;                         /* per buffer: elements from row to row */
+    val matmul;                      /* the module's matmul for this target */
+};
+
+/* ---- cg.c ---- */
+val cg_i(struct cg *g, int64_t v);
+val cg_add(struct cg *g, val a, val b);
+val cg_sub(struct cg *g, val a, val b);
+val cg_mul(struct cg *g, val a, val b);
+val cg_min(struct cg *g, val a, val b);
+val cg_max(struct cg *g, val a, val b);
+/* base + index elements of the accumulation type. */
+val cg_at(struct cg *g, val base, val index);
+val cg_load(struct cg *g, LLVMTypeRef ty, val addr);
+void cg_store(struct cg *g, val v, val addr);
+val cg_splat(struct cg *g, val scalar);                 /* acc -> vec */
+val cg_splat_f(struct cg *g, double v);                 /* constant vec */
+val cg_fma(struct cg *g, val a, val b, val c);          /* a*b + c, fused where the target can */
+/* Lanes k with k < count as an i1 vector. */
+val cg_mask(struct cg *g, val count);
+val cg_masked_load(struct cg *g, val addr, val mask);
+void cg_masked_store(struct cg *g, val v, val addr, val mask);
+val cg_gather(struct cg *g, val base, val index_vec64, val mask);
+val cg_hsum(struct cg *g, val v);                       /* sum of lanes, in a fixed tree order */
+val cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args, unsigned n);
+struct cg_loop cg_loop(struct cg *g, val lo, val hi, val step);   /* for iv = lo; iv < hi; iv += step */
+void cg_end(struct cg *g, struct cg_loop *l);
+/* A variable in the function's entry block, for values carried round loops (becomes a register). */
+val cg_var(struct cg *g, LLVMTypeRef ty, val init);
+/* if (cond) { ... } : opens a block; cg_fi closes it. */
+LLVMBasicBlockRef cg_if(struct cg *g, val cond);
+void cg_fi(struct cg *g, LLVMBasicBlockRef after);
+val cg_tx(struct cg *g, tx_ref x);
+bool cg_tx_const(const struct cg *g, tx_ref x, int64_t *v);
+
+/* Address of the element (row, col) of a view, and its row stride in elements. */
+val cg_view_addr(struct cg *g, const tile_view *v, val row, val col);
+val cg_view_ld(struct cg *g, const tile_view *v);
+bool cg_is_padded(const struct cg *g, const tile_view *v); /* whole vectors may run past its columns */
+
+/* Slots of a tensor argument: its address and the stride of one axis. */
+val cg_arg_addr(struct cg *g, uint32_t arg);
+val cg_arg_stride(struct cg *g, uint32_t arg, int axis);
+val cg_scalar_param(struct cg *g, uint32_t param);      /* double */
+val cg_slot(struct cg *g, uint32_t index);              /* i64 */
+uint32_t cg_status_slot(const struct ir_func *f);
+
+/* ---- expr.c: values of axis-IR nodes over one vector of columns ---- */
+struct cg_point {
+    const struct tile_stmt *s;
+    val row, col, red;      /* i64 indexes; col is that of lane 0 */
+    val lanes;              /* i1 mask of valid lanes, NULL: all valid */
+};
+val cg_expr(struct cg *g, ir_ref node, const struct cg_point *at);
+
+/* ---- map.c, matmul.c, tiles.c: statements ---- */
+typedef void cg_stmt_fn(struct cg *g, const struct tile_stmt *s);
+#define TILE(name, v, x, n, flags, help) cg_stmt_fn cg_tile_##name;
+#include "ir/tile_ops.def"
+void cg_body(struct cg *g, const struct tile_stmt *body);
+/* Builds the function void matmul(c, ldc, a, ars, acs, b, ldb, m, n, k) for the target. */
+val cg_build_matmul(struct cg *g);
+/* Runs fn for every vector of columns [0, cols): whole vectors, then one partial with a lane mask. */
+void cg_columns(struct cg *g, val cols, void (*fn)(struct cg *, val col, val mask, void *), void *arg);
+
+/* ---- kernel.c ---- */
+/* The phase functions of one program for one target; returns their number. */
+int cg_phases(struct cg *g, val *out);
+val cg_plan(struct cg *g);
+void cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p, const struct cg_target *t);
+void cg_release(struct cg *g);
+/* ---- abi.c ---- */
+void cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprogs,
+                 const struct cg_options *o, val *const *phases, const val *plans);
+/* ---- object.c ---- */
+void cg_init_llvm(void);
+
+#endif

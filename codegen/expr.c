@@ -1,0 +1,323 @@
+/* Values of axis-IR nodes at one point of a map: a vector over the column axis.
+ *
+ * Positions and sizes stay 32-bit integers as long as only + - and comparisons use them, so masks
+ * are exact for any length; everything else is the accumulation type. Subexpressions that do not
+ * depend on the row are hoisted by LLVM's loop-invariant code motion. */
+#include "codegen/cg.h"
+
+#include <stdlib.h>
+
+#include "ir/interp.h"
+
+struct expr {
+    struct cg *g;
+    const struct cg_point *at;
+    val *memo; /* per node */
+};
+
+static val ev(struct expr *e, ir_ref n);
+
+static val
+splat_i32(struct cg *g, val i64)
+{
+    val s = LLVMBuildTrunc(g->b, i64, g->i32, "");
+    val v = LLVMBuildInsertElement(g->b, LLVMGetPoison(g->ivec), s, LLVMConstInt(g->i32, 0, 0), "");
+    return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(g->ivec), LLVMConstNull(g->ivec), "");
+}
+
+static val
+iota(struct cg *g)
+{
+    val lanes[64];
+    for (int k = 0; k < g->vl; k++)
+        lanes[k] = LLVMConstInt(g->i32, (unsigned)k, 0);
+    return LLVMConstVector(lanes, (unsigned)g->vl);
+}
+
+/* The scalar index of an axis at this point; the column axis gives that of lane 0. */
+static val
+axis_index(struct expr *e, uint8_t axis)
+{
+    struct cg *g = e->g;
+    const struct tile_stmt *s = e->at->s;
+    val local = axis == s->row_axis ? e->at->row : axis == s->col_axis ? e->at->col
+              : axis == s->red_axis ? e->at->red : NULL;
+    if (axis == AX_b || axis == AX_h)
+        return cg_tx(g, s->at[axis == AX_b ? 0 : 1]);
+    if (axis == AX_i || axis == AX_j) {
+        val origin = cg_tx(g, s->at[axis == AX_i ? 2 : 3]);
+        return local ? cg_add(g, origin, local) : origin;
+    }
+    if (!local)
+        ICE("axis %s is not part of this map", g->f->axes[axis].name);
+    return local;
+}
+
+/* Position of a token: query rows count from n - n_q. */
+static val
+position(struct expr *e, uint8_t axis)
+{
+    struct cg *g = e->g;
+    val x = axis_index(e, axis);
+    return axis == AX_i ? cg_add(g, x, cg_sub(g, g->dims[DIM_N], g->dims[DIM_NQ])) : x;
+}
+
+/* ---- integers ---- */
+
+/* Positions, sizes and whole constants under + - neg: exact in 32 bits for lengths below 2^29. */
+static bool
+is_integer(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (x->op == IR_pos || x->op == IR_dim)
+        return true;
+    if (x->op == IR_const) {
+        const fmpq *q = ir_const_value(f, n);
+        return fmpz_is_one(fmpq_denref(q)) && fmpz_bits(fmpq_numref(q)) <= 28;
+    }
+    if (x->op == IR_add || x->op == IR_sub)
+        return is_integer(f, x->arg[0]) && is_integer(f, x->arg[1]);
+    return x->op == IR_neg && is_integer(f, x->arg[0]);
+}
+
+static val
+ev_int(struct expr *e, ir_ref n)
+{
+    struct cg *g = e->g;
+    const struct ir_node *x = &g->f->nodes[n];
+    if (x->op == IR_const)
+        return splat_i32(g, cg_i(g, fmpz_get_si(fmpq_numref(ir_const_value(g->f, n)))));
+    if (x->op == IR_dim)
+        return splat_i32(g, g->dims[x->attr.id]);
+    if (x->op == IR_pos) {
+        val v = splat_i32(g, position(e, x->attr.axis));
+        return x->attr.axis == e->at->s->col_axis ? LLVMBuildAdd(g->b, v, iota(g), "") : v;
+    }
+    val a = ev_int(e, x->arg[0]);
+    if (x->op == IR_neg)
+        return LLVMBuildNeg(g->b, a, "");
+    val b = ev_int(e, x->arg[1]);
+    return x->op == IR_add ? LLVMBuildAdd(g->b, a, b, "") : LLVMBuildSub(g->b, a, b, "");
+}
+
+/* ---- leaves in memory ---- */
+
+static val
+load_lanes(struct expr *e, val addr)
+{
+    return e->at->lanes ? cg_masked_load(e->g, addr, e->at->lanes) : cg_load(e->g, e->g->vec, addr);
+}
+
+static val
+gather_lanes(struct expr *e, val addr, val stride)
+{
+    struct cg *g = e->g;
+    LLVMTypeRef lv = LLVMVectorType(g->i64, (unsigned)g->vl);
+    val s = LLVMBuildInsertElement(g->b, LLVMGetPoison(lv), stride, LLVMConstInt(g->i32, 0, 0), "");
+    s = LLVMBuildShuffleVector(g->b, s, LLVMGetPoison(lv), LLVMConstNull(g->ivec), "");
+    val idx = LLVMBuildMul(g->b, LLVMBuildZExt(g->b, iota(g), lv, ""), s, "");
+    return cg_gather(g, addr, idx, e->at->lanes);
+}
+
+static val
+ev_bind(struct expr *e, const struct tile_bind *b)
+{
+    struct cg *g = e->g;
+    uint8_t col = e->at->s->col_axis;
+    val zero = cg_i(g, 0), ix[2];
+    uint8_t ax[2] = {b->row_axis, b->col_axis};
+    for (int k = 0; k < 2; k++)
+        ix[k] = ax[k] == AX_UNIT ? zero
+              : ax[k] == e->at->s->row_axis ? e->at->row
+              : ax[k] == col ? e->at->col
+              : ax[k] == e->at->s->red_axis ? e->at->red : NULL;
+    if (!ix[0] || !ix[1])
+        ICE("a bound tile runs over an axis the map does not have");
+    val addr = cg_view_addr(g, &b->view, ix[0], ix[1]);
+    if (col != AX_UNIT && b->col_axis == col) /* padded rows: whole vectors are safe */
+        return cg_is_padded(g, &b->view) ? cg_load(g, g->vec, addr) : load_lanes(e, addr);
+    if (col != AX_UNIT && b->row_axis == col)
+        return gather_lanes(e, addr, cg_view_ld(g, &b->view));
+    return cg_splat(g, cg_load(g, g->acc, addr));
+}
+
+/* One tensor element per lane: address from the axes' indexes and the tensor's strides. */
+static val
+ev_tensor(struct expr *e, uint32_t arg, int rank, const uint8_t *axes, const int32_t *nums, bool by_position,
+          bool key_head)
+{
+    struct cg *g = e->g;
+    const struct tile_stmt *s = e->at->s;
+    val addr = cg_arg_addr(g, arg), off = cg_i(g, 0), lane_stride = NULL;
+    bool unit = false;
+    for (int k = 0; k < rank; k++) {
+        val stride = k == rank - 1 ? cg_i(g, 1) : cg_arg_stride(g, arg, k), index;
+        if (axes[k] == AX_UNIT)
+            index = cg_i(g, nums[k]);
+        else if (axes[k] == AX_h && key_head)
+            index = cg_tx(g, s->at[4]);
+        else
+            index = by_position ? position(e, axes[k]) : axis_index(e, axes[k]);
+        off = cg_add(g, off, cg_mul(g, index, stride));
+        if (axes[k] == s->col_axis && axes[k] != AX_UNIT) {
+            unit = k == rank - 1 && !lane_stride;
+            lane_stride = lane_stride ? cg_add(g, lane_stride, stride) : stride;
+        }
+    }
+    addr = cg_at(g, addr, off);
+    if (!lane_stride)
+        return cg_splat(g, cg_load(g, g->acc, addr));
+    return unit ? load_lanes(e, addr) : gather_lanes(e, addr, lane_stride);
+}
+
+static val
+ev_input(struct expr *e, int which)
+{
+    uint8_t axes[4] = {AX_b, AX_h, which == 0 ? AX_i : AX_j, which == 2 ? AX_m : AX_d};
+    return ev_tensor(e, (uint32_t)which, 4, axes, NULL, false, which != 0);
+}
+
+static val
+ev_param(struct expr *e, const struct ir_node *x)
+{
+    struct cg *g = e->g;
+    const struct ir_binding *b = &g->f->bindings[x->attr.num];
+    if (g->f->params[x->attr.id].rank == 0) {
+        val d = cg_scalar_param(g, x->attr.id);
+        return cg_splat(g, g->acc == g->f64 ? d : LLVMBuildFPTrunc(g->b, d, g->acc, ""));
+    }
+    return ev_tensor(e, tile_param_arg(g->f, x->attr.id), b->rank, b->ax, b->num, true, false);
+}
+
+/* ---- operations ---- */
+
+static const struct {
+    uint8_t op;
+    LLVMRealPredicate real;
+    LLVMIntPredicate whole;
+} relations[] = {
+    {IR_lt, LLVMRealOLT, LLVMIntSLT}, {IR_le, LLVMRealOLE, LLVMIntSLE}, {IR_gt, LLVMRealOGT, LLVMIntSGT},
+    {IR_ge, LLVMRealOGE, LLVMIntSGE}, {IR_eq, LLVMRealOEQ, LLVMIntEQ},  {IR_ne, LLVMRealUNE, LLVMIntNE},
+};
+
+/* A truth value as an i1 vector. */
+static val
+ev_truth(struct expr *e, ir_ref n)
+{
+    struct cg *g = e->g;
+    const struct ir_node x = g->f->nodes[n];
+    for (unsigned k = 0; k < sizeof relations / sizeof *relations; k++) {
+        if (x.op != relations[k].op)
+            continue;
+        if (is_integer(g->f, x.arg[0]) && is_integer(g->f, x.arg[1])) {
+            val a = ev_int(e, x.arg[0]), b = ev_int(e, x.arg[1]);
+            return LLVMBuildICmp(g->b, relations[k].whole, a, b, "");
+        }
+        val a = ev(e, x.arg[0]), b = ev(e, x.arg[1]);
+        return LLVMBuildFCmp(g->b, relations[k].real, a, b, "");
+    }
+    if (x.op == IR_not)
+        return LLVMBuildNot(g->b, ev_truth(e, x.arg[0]), "");
+    if (x.op == IR_and || x.op == IR_or) {
+        val a = ev_truth(e, x.arg[0]), b = ev_truth(e, x.arg[1]);
+        return x.op == IR_and ? LLVMBuildAnd(g->b, a, b, "") : LLVMBuildOr(g->b, a, b, "");
+    }
+    val v = ev(e, n); /* a constant, or a truth value kept as a number */
+    return LLVMBuildFCmp(g->b, LLVMRealUNE, v, cg_splat_f(g, 0), "");
+}
+
+static val
+ev_powi(struct expr *e, const struct ir_node *x)
+{
+    struct cg *g = e->g;
+    int n = x->attr.num < 0 ? -x->attr.num : x->attr.num;
+    val base = ev(e, x->arg[0]), r = NULL;
+    for (; n; n >>= 1) {
+        if (n & 1)
+            r = r ? LLVMBuildFMul(g->b, r, base, "") : base;
+        if (n > 1)
+            base = LLVMBuildFMul(g->b, base, base, "");
+    }
+    if (!r)
+        r = cg_splat_f(g, 1);
+    return x->attr.num < 0 ? LLVMBuildFDiv(g->b, cg_splat_f(g, 1), r, "") : r;
+}
+
+static val
+ev_elementwise(struct expr *e, const struct ir_node *x)
+{
+    struct cg *g = e->g;
+    struct vm vm = {.ctx = g->ctx, .mod = g->mod, .b = g->b, .ty = g->vec, .fma = g->t->fma != 0,
+                    .avx512 = g->t->bits == 512};
+    if (x->op == IR_powi)
+        return ev_powi(e, x);
+    if (x->op == IR_select) {
+        val c = ev_truth(e, x->arg[0]), a = ev(e, x->arg[1]), b = ev(e, x->arg[2]);
+        return LLVMBuildSelect(g->b, c, a, b, "");
+    }
+    val a = ev(e, x->arg[0]), b = x->nargs > 1 ? ev(e, x->arg[1]) : NULL;
+    if (x->op == IR_add)
+        return LLVMBuildFAdd(g->b, a, b, "");
+    if (x->op == IR_sub)
+        return LLVMBuildFSub(g->b, a, b, "");
+    if (x->op == IR_mul)
+        return LLVMBuildFMul(g->b, a, b, "");
+    if (x->op == IR_div)
+        return LLVMBuildFDiv(g->b, a, b, "");
+    if (x->op == IR_neg)
+        return LLVMBuildFNeg(g->b, a, "");
+    return vm_emit(&vm, (enum ir_op)x->op, a, b);
+}
+
+static val
+ev_leaf(struct expr *e, ir_ref n, const struct ir_node *x)
+{
+    struct cg *g = e->g;
+    if (x->op == IR_input)
+        return ev_input(e, x->attr.num);
+    if (x->op == IR_param)
+        return ev_param(e, x);
+    if (x->op == IR_const)
+        return cg_splat_f(g, num_from_q(NUM_F64, ir_const_value(g->f, n)).f);
+    if (x->op == IR_ninf)
+        return cg_splat_f(g, -__builtin_inf());
+    if (x->op == IR_size) {
+        tx_ref t = tx_axis((struct tile_prog *)(uintptr_t)g->p, x->attr.axis);
+        return cg_splat(g, LLVMBuildSIToFP(g->b, cg_tx(g, t), g->acc, ""));
+    }
+    ICE("op %s is not bound to a tile", ir_ops[x->op].name);
+}
+
+static val
+ev(struct expr *e, ir_ref n)
+{
+    struct cg *g = e->g;
+    const struct ir_node x = g->f->nodes[n];
+    if (e->memo[n])
+        return e->memo[n];
+    val v = NULL;
+    for (uint32_t k = 0; k < e->at->s->nbinds && !v; k++)
+        if (e->at->s->binds[k].node == n)
+            v = ev_bind(e, &e->at->s->binds[k]);
+    if (!v && x.op != IR_const && is_integer(g->f, n))
+        v = LLVMBuildSIToFP(g->b, ev_int(e, n), g->vec, "");
+    else if (!v && (ir_ops[x.op].props & IRP_BOOL))
+        v = LLVMBuildSelect(g->b, ev_truth(e, n), cg_splat_f(g, 1), cg_splat_f(g, 0), "");
+    else if (!v && (ir_ops[x.op].props & IRP_ELEM))
+        v = ev_elementwise(e, &x);
+    else if (!v)
+        v = ev_leaf(e, n, &x);
+    e->memo[n] = v;
+    return v;
+}
+
+val
+cg_expr(struct cg *g, ir_ref node, const struct cg_point *at)
+{
+    struct expr e = {g, at, xmalloc(sizeof(val) * g->f->nnodes)};
+    for (uint32_t k = 0; k < g->f->nnodes; k++)
+        e.memo[k] = NULL;
+    val v = ev(&e, node);
+    free(e.memo);
+    return v;
+}

@@ -1,0 +1,287 @@
+/* Functions of a kernel: one per phase and target, and the plan that sizes workspace and tasks. */
+#include "codegen/cg.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/attn.h"
+
+static cg_stmt_fn *const emitters[TILE_OP_COUNT] = {
+    NULL,
+#define TILE(name, v, x, n, flags, help) cg_tile_##name,
+#include "ir/tile_ops.def"
+};
+
+void
+cg_body(struct cg *g, const struct tile_stmt *body)
+{
+    for (const struct tile_stmt *s = body; s; s = s->next)
+        emitters[s->op](g, s);
+}
+
+void
+cg_tile_for(struct cg *g, const struct tile_stmt *s)
+{
+    struct cg_loop l = cg_loop(g, cg_tx(g, s->x[0]), cg_tx(g, s->x[1]), cg_tx(g, s->x[2]));
+    g->vars[s->var[0]] = l.iv;
+    cg_body(g, s->body);
+    cg_end(g, &l);
+}
+
+void
+cg_tile_if(struct cg *g, const struct tile_stmt *s)
+{
+    val yes = LLVMBuildICmp(g->b, LLVMIntSLT, cg_tx(g, s->x[0]), cg_tx(g, s->x[1]), "");
+    LLVMBasicBlockRef after = cg_if(g, yes);
+    cg_body(g, s->body);
+    cg_fi(g, after);
+}
+
+/* Inside a phase function: task number to loop variables, last one fastest. */
+void
+cg_tile_phase(struct cg *g, const struct tile_stmt *s)
+{
+    val task = LLVMGetParam(g->fn, 3), n1 = cg_tx(g, s->x[1]), n2 = cg_tx(g, s->x[2]);
+    g->vars[s->var[2]] = LLVMBuildSRem(g->b, task, n2, "");
+    val rest = LLVMBuildSDiv(g->b, task, n2, "");
+    g->vars[s->var[1]] = LLVMBuildSRem(g->b, rest, n1, "");
+    g->vars[s->var[0]] = LLVMBuildSDiv(g->b, rest, n1, "");
+    cg_body(g, s->body);
+}
+
+void
+cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p, const struct cg_target *t)
+{
+    memset(g, 0, sizeof *g);
+    g->m = m;
+    g->ctx = m->ctx;
+    g->mod = m->mod;
+    g->b = LLVMCreateBuilderInContext(g->ctx);
+    g->t = t;
+    g->p = p;
+    g->f = p->func;
+    g->i1 = LLVMInt1TypeInContext(g->ctx);
+    g->i8 = LLVMInt8TypeInContext(g->ctx);
+    g->i32 = LLVMInt32TypeInContext(g->ctx);
+    g->i64 = LLVMInt64TypeInContext(g->ctx);
+    g->f64 = LLVMDoubleTypeInContext(g->ctx);
+    g->ptr = LLVMPointerTypeInContext(g->ctx, 0);
+    g->acc = g->f->type == TYPE_F64 ? g->f64 : LLVMFloatTypeInContext(g->ctx);
+    g->esize = g->f->type == TYPE_F64 ? 8 : 4;
+    g->vl = t->bits / 8 / g->esize;
+    g->vec = LLVMVectorType(g->acc, (unsigned)g->vl);
+    g->ivec = LLVMVectorType(g->i32, (unsigned)g->vl);
+    g->dims = ARENA_ARRAY(m->arena, val, g->f->ndims);
+    g->vars = ARENA_ARRAY(m->arena, val, TILE_MAX_VARS);
+    g->rows = ARENA_ARRAY(m->arena, val, p->nxs + 64);
+    g->base = ARENA_ARRAY(m->arena, val, TILE_MAX_BUFS);
+    g->ld = ARENA_ARRAY(m->arena, val, TILE_MAX_BUFS);
+}
+
+void
+cg_release(struct cg *g)
+{
+    LLVMDisposeBuilder(g->b);
+}
+
+static void
+attribute(struct cg *g, val fn, const char *key, const char *value)
+{
+    LLVMAttributeRef a = LLVMCreateStringAttribute(g->ctx, key, (unsigned)strlen(key), value,
+                                                   (unsigned)strlen(value));
+    LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
+}
+
+static void
+flag_attribute(struct cg *g, val fn, LLVMAttributeIndex at, const char *name, uint64_t value)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMAddAttributeAtIndex(fn, at, LLVMCreateEnumAttribute(g->ctx, kind, value));
+}
+
+static void
+target_attributes(struct cg *g, val fn)
+{
+    char bits[16];
+    snprintf(bits, sizeof bits, "%d", g->t->bits);
+    attribute(g, fn, "target-cpu", g->t->cpu);
+    if (g->t->features[0])
+        attribute(g, fn, "target-features", g->t->features);
+    attribute(g, fn, "prefer-vector-width", bits);
+    attribute(g, fn, "min-legal-vector-width", bits);
+    attribute(g, fn, "no-trapping-math", "true");
+    flag_attribute(g, fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "nounwind", 0);
+    flag_attribute(g, fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "uwtable", 2);
+}
+
+/* Sizes of dims: constants where fixed, else read from the slots. */
+static void
+load_dims(struct cg *g)
+{
+    for (uint32_t k = 0; k < g->f->ndims; k++)
+        g->dims[k] = g->f->dims[k].size > 0 ? cg_i(g, g->f->dims[k].size) : cg_slot(g, k);
+}
+
+/* Rows of monomial tables: a call of the runtime, except in degree 2 where it is D/2 + 1. */
+static void
+load_rows(struct cg *g)
+{
+    for (uint32_t k = 1; k < g->p->nxs; k++) {
+        const struct tx *x = &g->p->xs[k];
+        if (x->op != TX_ROWS)
+            continue;
+        if (x->num == 2) {
+            val half = LLVMBuildSDiv(g->b, cg_tx(g, x->a), cg_i(g, 2), "");
+            g->rows[k] = cg_add(g, half, cg_i(g, 1));
+            continue;
+        }
+        LLVMTypeRef par[4] = {g->i64, g->i64, g->ptr, g->ptr}, ty = LLVMFunctionType(g->i64, par, 4, 0);
+        val fn = LLVMGetNamedFunction(g->mod, "attn_monomial_rows"), null = LLVMConstNull(g->ptr);
+        if (!fn)
+            fn = LLVMAddFunction(g->mod, "attn_monomial_rows", ty);
+        val args[4] = {cg_tx(g, x->a), cg_i(g, x->num), null, null};
+        g->rows[k] = LLVMBuildCall2(g->b, ty, fn, args, 4, "");
+    }
+}
+
+static tx_ref
+round_up(struct tile_prog *p, tx_ref x, int64_t to)
+{
+    tx_ref t = tx_num(p, to);
+    return tx_op2(p, TX_MUL, tx_op2(p, TX_CDIV, x, t), t);
+}
+
+/* Elements per row of a local or shared buffer. */
+static tx_ref
+row_elements(struct tile_prog *p, const struct tile_buf *b, int esize)
+{
+    return round_up(p, b->cols, CG_PAD / esize);
+}
+
+/* Bytes of a local or shared buffer, with room for a vector past its end. */
+static tx_ref
+buffer_bytes(struct tile_prog *p, const struct tile_buf *b, int esize)
+{
+    if (b->elem == ELEM_TABLE) { /* a weight and degree-1 offsets per row */
+        tx_ref per = tx_op2(p, TX_ADD, tx_num(p, 8), tx_op2(p, TX_MUL, tx_num(p, 4), b->cols));
+        return round_up(p, tx_op2(p, TX_MUL, b->rows, per), CG_PAD);
+    }
+    tx_ref n = tx_op2(p, TX_MUL, b->rows, row_elements(p, b, esize));
+    n = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, n, b->planes), tx_num(p, esize));
+    return tx_op2(p, TX_ADD, n, tx_num(p, CG_PAD));
+}
+
+/* Offsets of all buffers of a kind; returns the total. */
+static tx_ref
+place_buffers(struct cg *g, int kind, tx_ref *offset)
+{
+    struct tile_prog *p = (struct tile_prog *)(uintptr_t)g->p; /* only gains expressions */
+    tx_ref at = tx_num(p, 0);
+    for (uint32_t k = 1; k < p->nbufs; k++) {
+        if (p->bufs[k].kind != kind)
+            continue;
+        offset[k] = at;
+        at = tx_op2(p, TX_ADD, at, buffer_bytes(p, &p->bufs[k], g->esize));
+    }
+    return at;
+}
+
+static void
+place_all(struct cg *g)
+{
+    tx_ref offset[TILE_MAX_BUFS] = {0};
+    struct tile_prog *p = (struct tile_prog *)(uintptr_t)g->p;
+    place_buffers(g, BUF_LOCAL, offset);
+    place_buffers(g, BUF_SHARED, offset);
+    for (uint32_t k = 1; k < p->nbufs; k++) {
+        const struct tile_buf *b = &p->bufs[k];
+        if (b->kind == BUF_ARG) {
+            g->base[k] = cg_arg_addr(g, b->arg);
+            continue;
+        }
+        val at = cg_tx(g, offset[k]), from = b->kind == BUF_LOCAL ? g->local : g->shared;
+        g->base[k] = LLVMBuildInBoundsGEP2(g->b, g->i8, from, &at, 1, "");
+        g->ld[k] = cg_tx(g, row_elements(p, b, g->esize));
+    }
+}
+
+static val
+build_phase(struct cg *g, const struct tile_stmt *s, int number)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s.%s.%d.%s", g->f->name, g->p->entry, number, g->t->name);
+    LLVMTypeRef par[4] = {g->ptr, g->ptr, g->ptr, g->i64};
+    LLVMTypeRef ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 4, 0);
+    g->fn = LLVMAddFunction(g->mod, name, ty);
+    LLVMSetLinkage(g->fn, LLVMInternalLinkage);
+    target_attributes(g, g->fn);
+    for (unsigned k = 1; k <= 3; k++)
+        flag_attribute(g, g->fn, k, "noalias", 0);
+    LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "entry");
+    LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "body");
+    LLVMPositionBuilderAtEnd(g->b, entry);
+    LLVMBuildBr(g->b, body); /* allocas go before this */
+    LLVMPositionBuilderAtEnd(g->b, body);
+    g->slots = LLVMGetParam(g->fn, 0);
+    g->shared = LLVMGetParam(g->fn, 1);
+    g->local = LLVMGetParam(g->fn, 2);
+    load_dims(g);
+    load_rows(g);
+    place_all(g);
+    emitters[s->op](g, s);
+    LLVMBuildRetVoid(g->b);
+    return g->fn;
+}
+
+int
+cg_phases(struct cg *g, val *out)
+{
+    int n = 0;
+    g->matmul = cg_build_matmul(g);
+    target_attributes(g, g->matmul);
+    for (const struct tile_stmt *s = g->p->body; s; s = s->next) {
+        if (n >= ATTN_MAX_PHASES)
+            ICE("more than %d phases", ATTN_MAX_PHASES);
+        out[n] = build_phase(g, s, n);
+        n++;
+    }
+    return n;
+}
+
+static void
+plan_store(struct cg *g, val to, int64_t index, val v)
+{
+    val k = cg_i(g, index), at = LLVMBuildInBoundsGEP2(g->b, g->i64, to, &k, 1, "");
+    LLVMSetAlignment(LLVMBuildStore(g->b, v, at), 8);
+}
+
+/* void plan(slots, out): sizes saturate instead of wrapping (g->local is NULL: see cg_tx). */
+val
+cg_plan(struct cg *g)
+{
+    char name[256];
+    struct tile_prog *p = (struct tile_prog *)(uintptr_t)g->p;
+    tx_ref offset[TILE_MAX_BUFS] = {0};
+    snprintf(name, sizeof name, "%s.%s.plan", g->f->name, p->entry);
+    LLVMTypeRef par[2] = {g->ptr, g->ptr}, ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 2, 0);
+    g->fn = LLVMAddFunction(g->mod, name, ty);
+    LLVMSetLinkage(g->fn, LLVMInternalLinkage);
+    flag_attribute(g, g->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "nounwind", 0);
+    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->ctx, g->fn, "entry"));
+    g->slots = LLVMGetParam(g->fn, 0);
+    g->shared = g->local = NULL;
+    load_dims(g);
+    tx_ref shared = place_buffers(g, BUF_SHARED, offset), local = place_buffers(g, BUF_LOCAL, offset);
+    load_rows(g);
+    val out = LLVMGetParam(g->fn, 1);
+    plan_store(g, out, 0, cg_tx(g, shared));
+    plan_store(g, out, 1, cg_tx(g, local));
+    int n = 0;
+    for (const struct tile_stmt *s = p->body; s; s = s->next) {
+        tx_ref tasks = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, s->x[0], s->x[1]), s->x[2]);
+        plan_store(g, out, 2 + n++, cg_tx(g, tasks));
+    }
+    LLVMBuildRetVoid(g->b);
+    return g->fn;
+}

@@ -1,0 +1,171 @@
+/* Statements that evaluate a node over a tile. Columns are vectors; rows are looped over inside, four
+ * at a time, so that reductions over rows stay in registers and their order is fixed. */
+#include "codegen/cg.h"
+
+enum { UNROLL = 4 };
+
+/* What one map statement does with each value. */
+struct map_job {
+    const struct tile_stmt *s;
+    enum { KEEP, SUM, MAX } reduce;
+    bool store;
+};
+
+void
+cg_columns(struct cg *g, val cols, void (*fn)(struct cg *, val, val, void *), void *arg)
+{
+    val vl = cg_i(g, g->vl);
+    val whole = cg_mul(g, LLVMBuildSDiv(g->b, cols, vl, ""), vl);
+    struct cg_loop l = cg_loop(g, cg_i(g, 0), whole, vl);
+    fn(g, l.iv, NULL, arg);
+    cg_end(g, &l);
+    LLVMBasicBlockRef after = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLT, whole, cols, ""));
+    fn(g, whole, cg_mask(g, cg_sub(g, cols, whole)), arg);
+    cg_fi(g, after);
+}
+
+static void
+store_lanes(struct cg *g, val v, val addr, val mask)
+{
+    if (mask)
+        cg_masked_store(g, v, addr, mask);
+    else
+        cg_store(g, v, addr);
+}
+
+static val
+maximum(struct cg *g, val a, val b)
+{
+    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, a, b, ""), a, b, "");
+}
+
+static val
+combine(struct cg *g, const struct map_job *j, val a, val b)
+{
+    return j->reduce == SUM ? LLVMBuildFAdd(g->b, a, b, "") : maximum(g, a, b);
+}
+
+/* Rows r .. r+count at one column, into the accumulators. */
+static void
+map_rows(struct cg *g, const struct map_job *j, val r, val col, val mask, int count, val *acc)
+{
+    const struct tile_stmt *s = j->s;
+    for (int k = 0; k < count; k++) {
+        val row = k ? cg_add(g, r, cg_i(g, k)) : r;
+        struct cg_point at = {.s = s, .row = row, .col = col, .red = NULL, .lanes = mask};
+        val v = cg_expr(g, s->node, &at);
+        if (j->store)
+            store_lanes(g, v, cg_view_addr(g, &s->v[0], row, col), mask);
+        if (j->reduce != KEEP)
+            cg_store(g, combine(g, j, cg_load(g, g->vec, acc[k]), v), acc[k]);
+    }
+}
+
+static void
+map_column(struct cg *g, val col, val mask, void *arg)
+{
+    const struct map_job *j = arg;
+    const struct tile_stmt *s = j->s;
+    val rows = cg_tx(g, s->rows), step = cg_i(g, UNROLL), acc[UNROLL] = {NULL};
+    val zero = cg_splat_f(g, j->reduce == MAX ? -__builtin_inf() : 0);
+    for (int k = 0; k < UNROLL && j->reduce != KEEP; k++)
+        acc[k] = cg_var(g, g->vec, zero);
+    val whole = cg_mul(g, LLVMBuildSDiv(g->b, rows, step, ""), step);
+    struct cg_loop l = cg_loop(g, cg_i(g, 0), whole, step);
+    map_rows(g, j, l.iv, col, mask, UNROLL, acc);
+    cg_end(g, &l);
+    l = cg_loop(g, whole, rows, cg_i(g, 1));
+    map_rows(g, j, l.iv, col, mask, 1, acc);
+    cg_end(g, &l);
+    if (j->reduce == KEEP)
+        return;
+    val a[UNROLL];
+    for (int k = 0; k < UNROLL; k++)
+        a[k] = cg_load(g, g->vec, acc[k]);
+    val all = combine(g, j, combine(g, j, a[0], a[1]), combine(g, j, a[2], a[3]));
+    const tile_view *dst = &s->v[j->reduce == SUM ? 1 : 0];
+    val addr = cg_view_addr(g, dst, cg_i(g, 0), col);
+    if (j->reduce == SUM)
+        all = LLVMBuildFAdd(g->b, cg_load(g, g->vec, addr), all, "");
+    store_lanes(g, all, addr, mask);
+}
+
+void
+cg_tile_map(struct cg *g, const struct tile_stmt *s)
+{
+    struct map_job j = {s, KEEP, true};
+    cg_columns(g, cg_tx(g, s->cols), map_column, &j);
+}
+
+void
+cg_tile_mapsum(struct cg *g, const struct tile_stmt *s)
+{
+    struct map_job j = {s, SUM, s->v[0].buf != 0};
+    cg_columns(g, cg_tx(g, s->cols), map_column, &j);
+}
+
+void
+cg_tile_colmax(struct cg *g, const struct tile_stmt *s)
+{
+    struct map_job j = {s, MAX, false};
+    cg_columns(g, cg_tx(g, s->cols), map_column, &j);
+}
+
+/* ---- sums along columns ---- */
+
+struct rowsum_job {
+    const struct tile_stmt *s;
+    val row, acc;
+};
+
+static void
+rowsum_column(struct cg *g, val col, val mask, void *arg)
+{
+    struct rowsum_job *j = arg;
+    struct cg_point at = {.s = j->s, .row = j->row, .col = col, .red = NULL, .lanes = mask};
+    val v = cg_expr(g, j->s->node, &at);
+    if (mask)
+        v = LLVMBuildSelect(g->b, mask, v, cg_splat_f(g, 0), "");
+    cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->vec, j->acc), v, ""), j->acc);
+}
+
+/* v0 is one row; element r of it receives the sum of row r. */
+void
+cg_tile_rowsum(struct cg *g, const struct tile_stmt *s)
+{
+    struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->rows), cg_i(g, 1));
+    struct rowsum_job j = {s, l.iv, cg_var(g, g->vec, cg_splat_f(g, 0))};
+    cg_columns(g, cg_tx(g, s->cols), rowsum_column, &j);
+    val addr = cg_view_addr(g, &s->v[0], cg_i(g, 0), l.iv);
+    val sum = cg_hsum(g, cg_load(g, g->vec, j.acc));
+    cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->acc, addr), sum, ""), addr);
+    cg_end(g, &l);
+}
+
+/* ---- sums over a third axis ---- */
+
+struct mixsum_job {
+    const struct tile_stmt *s;
+};
+
+static void
+mixsum_column(struct cg *g, val col, val mask, void *arg)
+{
+    const struct tile_stmt *s = ((struct mixsum_job *)arg)->s;
+    struct cg_loop rows = cg_loop(g, cg_i(g, 0), cg_tx(g, s->rows), cg_i(g, 1));
+    val acc = cg_var(g, g->vec, cg_splat_f(g, 0));
+    struct cg_loop red = cg_loop(g, cg_i(g, 0), cg_tx(g, s->depth), cg_i(g, 1));
+    struct cg_point at = {.s = s, .row = rows.iv, .col = col, .red = red.iv, .lanes = mask};
+    val v = cg_expr(g, s->node, &at);
+    cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->vec, acc), v, ""), acc);
+    cg_end(g, &red);
+    store_lanes(g, cg_load(g, g->vec, acc), cg_view_addr(g, &s->v[0], rows.iv, col), mask);
+    cg_end(g, &rows);
+}
+
+void
+cg_tile_mixsum(struct cg *g, const struct tile_stmt *s)
+{
+    struct mixsum_job j = {s};
+    cg_columns(g, cg_tx(g, s->cols), mixsum_column, &j);
+}

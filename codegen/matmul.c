@@ -1,0 +1,129 @@
+/* C += A * B on tiles, by a register-tiled micro-kernel.
+ *
+ *     matmul(c, ldc, a, ars, acs, b, ldb, m, n, k)      c[m,n] += a[m,k] b[k,n]
+ *
+ * Element (i, p) of A is a[i*ars + p*acs] (either stride may be 1: stored as it is or transposed); B and C
+ * are row-major and may be read and written in whole vectors past column n (rows are padded). The
+ * micro-kernel holds mr x nv vectors of C in registers: per step of k it loads nv vectors of B and mr
+ * broadcast numbers of A for mr*nv multiply-adds. Sums run over k in order, from zero, and are added to
+ * C at the end, so the result depends on the extents alone. */
+#include "codegen/cg.h"
+
+#include <stdio.h>
+
+enum { MAX_MR = 16, MAX_NV = 8 };
+
+struct mm_args {
+    val c, ldc, a, ars, acs, b, ldb, m, n, k;
+};
+
+/* The k loop and update of an mr x nv block at (row, col). */
+static void
+micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, int nv)
+{
+    val a0 = cg_at(g, x->a, cg_mul(g, row, x->ars)), b0 = cg_at(g, x->b, col);
+    val ai[MAX_MR], acc[MAX_MR][MAX_NV], next[MAX_MR][MAX_NV], zero = cg_splat_f(g, 0);
+    for (int i = 0; i < mr; i++)
+        ai[i] = i ? cg_mul(g, x->ars, cg_i(g, i)) : cg_i(g, 0);
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
+    LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "");
+    LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "");
+    LLVMBuildBr(g->b, body); /* the caller guarantees k > 0 */
+    LLVMPositionBuilderAtEnd(g->b, body);
+    val p = LLVMBuildPhi(g->b, g->i64, ""), ap = LLVMBuildPhi(g->b, g->ptr, "");
+    val bp = LLVMBuildPhi(g->b, g->ptr, ""), zero64 = cg_i(g, 0);
+    LLVMAddIncoming(p, &zero64, &from, 1);
+    LLVMAddIncoming(ap, &a0, &from, 1);
+    LLVMAddIncoming(bp, &b0, &from, 1);
+    for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j++) {
+            acc[i][j] = LLVMBuildPhi(g->b, g->vec, "");
+            LLVMAddIncoming(acc[i][j], &zero, &from, 1);
+        }
+    val bv[MAX_NV];
+    for (int j = 0; j < nv; j++)
+        bv[j] = cg_load(g, g->vec, cg_at(g, bp, cg_i(g, (int64_t)j * g->vl)));
+    for (int i = 0; i < mr; i++) {
+        val av = cg_splat(g, cg_load(g, g->acc, cg_at(g, ap, ai[i])));
+        for (int j = 0; j < nv; j++)
+            next[i][j] = cg_fma(g, av, bv[j], acc[i][j]);
+    }
+    val p1 = cg_add(g, p, cg_i(g, 1)), ap1 = cg_at(g, ap, x->acs), bp1 = cg_at(g, bp, x->ldb);
+    LLVMAddIncoming(p, &p1, &body, 1);
+    LLVMAddIncoming(ap, &ap1, &body, 1);
+    LLVMAddIncoming(bp, &bp1, &body, 1);
+    for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j++)
+            LLVMAddIncoming(acc[i][j], &next[i][j], &body, 1);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, p1, x->k, ""), body, done);
+    LLVMPositionBuilderAtEnd(g->b, done);
+    for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j++) {
+            val r = i ? cg_add(g, row, cg_i(g, i)) : row;
+            val at = cg_at(g, x->c, cg_add(g, cg_mul(g, r, x->ldc), col));
+            at = cg_at(g, at, cg_i(g, (int64_t)j * g->vl));
+            cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->vec, at), next[i][j], ""), at);
+        }
+}
+
+/* All rows of one block of nv vectors of columns: mr at a time, then halves. */
+static void
+column_block(struct cg *g, const struct mm_args *x, val col, int nv)
+{
+    val row = cg_i(g, 0);
+    for (int mr = g->t->mr; mr >= 1; mr = mr > 2 ? (mr > 4 ? 4 : 2) : mr - 1) {
+        struct cg_loop l = cg_loop(g, row, cg_sub(g, x->m, cg_i(g, mr - 1)), cg_i(g, mr));
+        micro_kernel(g, x, l.iv, col, mr, nv);
+        cg_end(g, &l);
+        row = l.iv;
+    }
+}
+
+val
+cg_build_matmul(struct cg *g)
+{
+    char name[32];
+    snprintf(name, sizeof name, "matmul.%s", g->t->name);
+    val known = LLVMGetNamedFunction(g->mod, name);
+    if (known)
+        return known;
+    LLVMTypeRef par[10] = {g->ptr, g->i64, g->ptr, g->i64, g->i64, g->ptr, g->i64, g->i64, g->i64, g->i64};
+    LLVMTypeRef ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 10, 0);
+    val outer = g->fn, fn = LLVMAddFunction(g->mod, name, ty);
+    LLVMBasicBlockRef back = LLVMGetInsertBlock(g->b);
+    LLVMSetLinkage(fn, LLVMInternalLinkage);
+    g->fn = fn;
+    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->ctx, fn, "entry"));
+    val q[10];
+    LLVMGetParams(fn, q);
+    struct mm_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9]};
+    LLVMBasicBlockRef some = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSGT, x.k, cg_i(g, 0), ""));
+    val col = cg_i(g, 0);
+    for (int nv = g->t->nv; nv >= 1; nv /= 2) {
+        /* the narrowest block also takes a partial vector */
+        int64_t need = nv > 1 ? (int64_t)nv * g->vl - 1 : 0;
+        struct cg_loop l = cg_loop(g, col, cg_sub(g, x.n, cg_i(g, need)), cg_i(g, (int64_t)nv * g->vl));
+        column_block(g, &x, l.iv, nv);
+        cg_end(g, &l);
+        col = l.iv;
+    }
+    cg_fi(g, some);
+    LLVMBuildRetVoid(g->b);
+    g->fn = outer;
+    if (back)
+        LLVMPositionBuilderAtEnd(g->b, back);
+    return fn;
+}
+
+void
+cg_tile_matmul(struct cg *g, const struct tile_stmt *s)
+{
+    val zero = cg_i(g, 0), one = cg_i(g, 1), lda = cg_view_ld(g, &s->v[1]);
+    bool transposed = s->num[0] == 1;
+    val args[10] = {
+        cg_view_addr(g, &s->v[0], zero, zero), cg_view_ld(g, &s->v[0]),
+        cg_view_addr(g, &s->v[1], zero, zero), transposed ? one : lda, transposed ? lda : one,
+        cg_view_addr(g, &s->v[2], zero, zero), cg_view_ld(g, &s->v[2]),
+        cg_tx(g, s->v[0].rows), cg_tx(g, s->v[0].cols), cg_tx(g, s->v[2].rows)};
+    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(g->matmul), g->matmul, args, 10, "");
+}

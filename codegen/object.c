@@ -1,0 +1,158 @@
+/* The LLVM side of a compilation: context, target machine, optimisation, output. */
+#include "codegen/cg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <llvm/Config/llvm-config.h>
+
+/* Hand-vectorised code needs registers and scheduling, not vectorisers. */
+static const char pipeline[] = "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
+                               "loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-mssa(licm),adce,"
+                               "simplifycfg),globaldce";
+
+const char *
+cg_llvm_version(void)
+{
+    return LLVM_VERSION_STRING;
+}
+
+void
+cg_init_llvm(void)
+{
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+}
+
+static LLVMTargetMachineRef
+target_machine(const struct cg_target *t)
+{
+    char *err = NULL;
+    LLVMTargetRef target;
+    if (LLVMGetTargetFromTriple(t->triple, &target, &err))
+        ICE("LLVM does not know %s: %s", t->triple, err);
+    const char *cpu = t->arch == CG_ARCH_x86_64 ? "x86-64" : "generic";
+    LLVMTargetMachineRef tm = LLVMCreateTargetMachine(target, t->triple, cpu, "", LLVMCodeGenLevelAggressive,
+                                                      LLVMRelocPIC, LLVMCodeModelDefault);
+    if (!tm)
+        ICE("no target machine for %s", t->triple);
+    return tm;
+}
+
+static void
+check_module(struct cg_module *m)
+{
+    char *err = NULL;
+    if (LLVMVerifyModule(m->mod, LLVMReturnStatusAction, &err))
+        ICE("generated code is not valid: %s", err);
+    LLVMDisposeMessage(err);
+}
+
+static void
+optimise(struct cg_module *m)
+{
+    LLVMTargetMachineRef tm = target_machine(m->base);
+    LLVMPassBuilderOptionsRef po = LLVMCreatePassBuilderOptions();
+    LLVMErrorRef e = m->opt_level > 0 ? LLVMRunPasses(m->mod, pipeline, tm, po) : NULL;
+    if (e)
+        ICE("optimisation failed: %s", LLVMGetErrorMessage(e));
+    LLVMDisposePassBuilderOptions(po);
+    LLVMDisposeTargetMachine(tm);
+}
+
+static void
+build_programs(struct cg_module *m, const struct tile_prog *const *progs, int nprogs,
+               const struct cg_options *o)
+{
+    val **phases = ARENA_ARRAY(m->arena, val *, nprogs * CG_MAX_VARIANTS);
+    val *plans = ARENA_ARRAY(m->arena, val, nprogs);
+    for (int e = 0; e < nprogs; e++) {
+        struct cg g;
+        for (int v = 0; v < o->nvariants; v++) {
+            phases[e * CG_MAX_VARIANTS + v] = ARENA_ARRAY(m->arena, val, 16);
+            cg_prepare(&g, m, progs[e], o->variant[v]);
+            cg_phases(&g, phases[e * CG_MAX_VARIANTS + v]);
+            cg_release(&g);
+        }
+        cg_prepare(&g, m, progs[e], o->variant[0]);
+        plans[e] = cg_plan(&g);
+        cg_release(&g);
+    }
+    cg_describe(m, progs, nprogs, o, phases, plans);
+}
+
+struct cg_module *
+cg_build(struct arena *a, const struct tile_prog *const *progs, int nprogs, const struct cg_options *o)
+{
+    cg_init_llvm();
+    struct cg_module *m = ARENA_NEW(a, struct cg_module);
+    m->arena = a;
+    m->func = progs[0]->func;
+    m->base = o->variant[0];
+    m->opt_level = o->opt_level;
+    m->ctx = LLVMContextCreate();
+    m->mod = LLVMModuleCreateWithNameInContext(m->func->name, m->ctx);
+    LLVMSetTarget(m->mod, m->base->triple);
+    LLVMTargetMachineRef tm = target_machine(m->base);
+    LLVMTargetDataRef dl = LLVMCreateTargetDataLayout(tm);
+    LLVMSetModuleDataLayout(m->mod, dl);
+    LLVMDisposeTargetData(dl);
+    LLVMDisposeTargetMachine(tm);
+    build_programs(m, progs, nprogs, o);
+    check_module(m);
+    optimise(m);
+    check_module(m);
+    return m;
+}
+
+void
+cg_free(struct cg_module *m)
+{
+    if (!m)
+        return;
+    LLVMDisposeModule(m->mod);
+    LLVMContextDispose(m->ctx);
+}
+
+bool
+cg_emit(struct cg_module *m, enum cg_output kind, char **data, size_t *size, const char **why)
+{
+    if (kind == CG_LLVM) {
+        char *text = LLVMPrintModuleToString(m->mod);
+        *size = strlen(text);
+        *data = xmalloc(*size + 1);
+        memcpy(*data, text, *size + 1);
+        LLVMDisposeMessage(text);
+        return true;
+    }
+    LLVMTargetMachineRef tm = target_machine(m->base);
+    LLVMMemoryBufferRef buf = NULL;
+    char *err = NULL;
+    LLVMCodeGenFileType type = kind == CG_OBJECT ? LLVMObjectFile : LLVMAssemblyFile;
+    LLVMModuleRef copy = LLVMCloneModule(m->mod); /* code generation changes the module */
+    bool failed = LLVMTargetMachineEmitToMemoryBuffer(tm, copy, type, &err, &buf);
+    LLVMDisposeModule(copy);
+    LLVMDisposeTargetMachine(tm);
+    if (failed) {
+        *why = arena_strdup(m->arena, err);
+        LLVMDisposeMessage(err);
+        return false;
+    }
+    *size = LLVMGetBufferSize(buf);
+    *data = xmalloc(*size + 1);
+    memcpy(*data, LLVMGetBufferStart(buf), *size);
+    (*data)[*size] = 0;
+    LLVMDisposeMemoryBuffer(buf);
+    return true;
+}

@@ -1,0 +1,224 @@
+/* One compilation as stages: open, lower, passes, schedule, code. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/driver/driver.h"
+#include "runtime/attn.h"
+
+/* ---- reproducers ---- */
+
+struct reproducer {
+    const struct options *o;
+    const struct unit *u;
+    const char *path;
+};
+
+/* The program with the options as a comment: feeding it back repeats the compilation. */
+static bool
+write_reproducer(const struct reproducer *r, char *err, size_t errlen)
+{
+    struct str s = {0};
+    str_printf(&s, "# attnc %s, LLVM %s; options:", ATTNC_VERSION, cg_llvm_version());
+    for (int k = 0; k < r->o->define.n; k++)
+        str_printf(&s, " -D %s", r->o->define.at[k]);
+    if (r->o->mcpu)
+        str_printf(&s, " --mcpu=%s", r->o->mcpu);
+    if (r->o->target)
+        str_printf(&s, " --target=%s", r->o->target);
+    if (r->o->passes)
+        str_printf(&s, " --passes=%s", r->o->passes);
+    str_putc(&s, '\n');
+    str_putn(&s, r->u->src->text, r->u->src->len);
+    bool ok = file_write(r->path, str_text(&s), s.len, err, errlen);
+    str_free(&s);
+    return ok;
+}
+
+static void
+on_internal_error(void *arg)
+{
+    char err[512];
+    struct reproducer *r = arg;
+    if (r->u->src && write_reproducer(r, err, sizeof err))
+        fprintf(stderr, "attnc: a file that reproduces this was written: %s\n", r->path);
+}
+
+/* ---- opening ---- */
+
+static bool
+has_suffix(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), m = strlen(suffix);
+    return n > m && !strcmp(path + n - m, suffix);
+}
+
+/* The default kernel name: the file's stem, made an identifier. */
+static const char *
+stem_of(struct arena *a, const char *path)
+{
+    const char *base = strrchr(path, '/');
+    base = !strcmp(path, "-") ? "attention" : base ? base + 1 : path;
+    const char *dot = strchr(base, '.');
+    char *s = arena_strndup(a, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+    for (char *p = s; *p; p++)
+        if (!isalnum((unsigned char)*p))
+            *p = '_';
+    return isdigit((unsigned char)*s) || !*s ? arena_printf(a, "_%s", s) : s;
+}
+
+int
+unit_open(struct unit *u, const char *path, const struct options *o)
+{
+    char err[512], *data;
+    size_t size;
+    memset(u, 0, sizeof *u);
+    u->arena = arena_new();
+    u->scratch = arena_new();
+    if (!parse_sizes(&o->define, "define", u->dims, MAX_LIST, &u->ndims, u->arena))
+        return EXIT_USAGE;
+    const char *name = !strcmp(path, "-") ? "<stdin>" : path;
+    if (!file_read(path, SOURCE_MAX_BYTES, &data, &size, err, sizeof err)) {
+        fprintf(stderr, "attnc: %s\n", err);
+        return EXIT_ENV;
+    }
+    u->src = source_new(u->arena, name, data, size);
+    free(data);
+    diag_init(&u->diag, u->src, stderr);
+    u->diag.colour = isatty(2) && !getenv("NO_COLOR");
+    u->diag.remarks = o->remarks;
+    struct reproducer *r = ARENA_NEW(u->arena, struct reproducer);
+    *r = (struct reproducer){o, u, o->reproduce ? o->reproduce : "attnc-reproducer.attn"};
+    diag_on_ice(on_internal_error, r);
+    if (o->reproduce && !write_reproducer(r, err, sizeof err)) {
+        fprintf(stderr, "attnc: %s\n", err);
+        return EXIT_ENV;
+    }
+    return EXIT_OK;
+}
+
+void
+unit_close(struct unit *u)
+{
+    diag_on_ice(NULL, NULL);
+    if (u->source_func)
+        ir_func_free(u->source_func);
+    if (u->func)
+        ir_func_free(u->func);
+    str_free(&u->stats);
+    arena_free(u->scratch);
+    arena_free(u->arena);
+    memset(u, 0, sizeof *u);
+}
+
+/* ---- stages ---- */
+
+static void
+prove_asserts(struct unit *u)
+{
+    for (uint32_t k = 0; k < u->asserts.count; k++) {
+        const struct assertion *a = &u->asserts.at[k];
+        const char *why = NULL;
+        int r = prove_equal(u->func, a->l, a->r, &why);
+        if (r == 1)
+            u->nproven++;
+        else if (r == 0)
+            diag_error(&u->diag, a->span, "assertion is false: %s", why);
+        else
+            diag_error(&u->diag, a->span, "cannot decide this assertion: %s", why);
+    }
+}
+
+int
+unit_lower(struct unit *u, const struct options *o)
+{
+    (void)o;
+    if (has_suffix(u->src->name, ".air"))
+        u->func = ir_read(u->arena, u->src, &u->diag);
+    else
+        u->func = frontend_compile(u->arena, u->src, stem_of(u->arena, u->src->name), u->dims, u->ndims,
+                                   &u->diag, &u->asserts);
+    if (!u->func)
+        return EXIT_DIAG;
+    prove_asserts(u);
+    if (u->diag.errors)
+        return EXIT_DIAG;
+    u->source_func = ir_func_clone(u->arena, u->func);
+    return EXIT_OK;
+}
+
+int
+unit_passes(struct unit *u, const struct options *o)
+{
+    struct pass_options po = {.only = o->passes, .print_after = o->print_after,
+                              .print_changed = o->print_changed, .stop_after = o->stop_after,
+                              .time = o->time_passes, .check_each = o->check_each, .dump = stdout};
+    struct pass_context pc = {.diag = &u->diag, .why = &u->why, .scratch = u->scratch,
+                              .stats = o->stats ? &u->stats : NULL};
+    bool ok = passes_run(u->func, &po, &pc);
+    if (o->stats)
+        fputs(str_text(&u->stats), stderr);
+    return ok && !u->diag.errors ? EXIT_OK : EXIT_DIAG;
+}
+
+int
+unit_schedule(struct unit *u, const struct options *o)
+{
+    struct schedule_tuning t = schedule_default_tuning;
+    if (o->query_tile)
+        t.query_tile = (int)o->query_tile;
+    if (o->key_tile)
+        t.key_tile = (int)o->key_tile;
+    if (o->chunk)
+        t.chunk = (int)o->chunk;
+    if (o->feature_block)
+        t.feature_block = (int)o->feature_block;
+    if (t.query_tile > 4096 || t.key_tile > 4096 || t.chunk > 4096 || t.feature_block > 65536)
+        return usage_error("tile extents are limited to 4096 tokens and 65536 features");
+    u->prog = schedule_forward(u->arena, u->func, &t, &u->diag);
+    if (!u->prog)
+        return EXIT_DIAG;
+    const char *why = tile_verify(u->prog, u->arena);
+    if (why)
+        ICE("schedule %s: %s", u->prog->schedule, why);
+    return EXIT_OK;
+}
+
+int
+unit_targets(struct unit *u, const struct options *o)
+{
+    const char *why;
+    u->cg.opt_level = (int)o->opt;
+    return cg_select_targets(u->arena, o->target, o->mcpu, &u->cg, &why) ? EXIT_OK : usage_error("%s", why);
+}
+
+int
+unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct cg_jit **jit,
+         const struct attn_kernel **kernel)
+{
+    struct options native = *o;
+    const char *why;
+    if (!native.mcpu)
+        native.mcpu = "native";
+    int rc = unit_lower(u, o);
+    if (rc == EXIT_OK)
+        rc = unit_passes(u, o);
+    if (rc == EXIT_OK)
+        rc = unit_schedule(u, o);
+    if (rc == EXIT_OK)
+        rc = unit_targets(u, &native);
+    if (rc != EXIT_OK)
+        return rc;
+    if (u->cg.variant[0]->isa > attn_isa_level())
+        return usage_error("this machine cannot run code for %s", u->cg.variant[0]->cpu);
+    const struct tile_prog *progs[1] = {u->prog};
+    *m = cg_build(u->arena, progs, 1, &u->cg);
+    *kernel = cg_jit_compile(*m, jit, &why);
+    if (!*kernel) {
+        fprintf(stderr, "attnc: the just-in-time linker failed: %s\n", why);
+        return EXIT_ENV;
+    }
+    return EXIT_OK;
+}

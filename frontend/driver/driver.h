@@ -1,0 +1,92 @@
+/* The command line: options, and the stages they ask for. The only room besides attnc.c that sees all
+ * others. Exit codes: 0 ok, 1 diagnostics, 2 usage, 3 environment (files, memory). */
+#ifndef ATTNC_FRONTEND_DRIVER_DRIVER_H
+#define ATTNC_FRONTEND_DRIVER_DRIVER_H
+
+#include "codegen/codegen.h"
+#include "frontend/frontend.h"
+#include "passes/passes.h"
+#include "passes/schedule.h"
+
+enum { EXIT_OK = 0, EXIT_DIAG = 1, EXIT_USAGE = 2, EXIT_ENV = 3 };
+
+enum { MAX_LIST = 32 };
+
+/* A list option: each use appends. */
+struct option_list {
+    const char *at[MAX_LIST];
+    int n;
+};
+
+struct options {
+    const struct command *command;
+    const char *inputs[MAX_LIST];
+    int ninputs;
+    struct option_list args;   /* NAME=VALUE words of `run` */
+    const char *output, *header, *mcpu, *target, *emit, *passes, *print_after, *stop_after, *reproduce;
+    struct option_list define, at;
+    long threads, seed, opt, query_tile, key_tile, chunk, feature_block;
+    bool json, print_changed, check_each, time_passes, stats, remarks, verbose, help, help_ops, help_passes,
+        version;
+};
+
+struct command {
+    const char *name;
+    char letter;
+    int (*run)(const struct options *o);
+    const char *usage, *help;
+};
+extern const struct command driver_commands[];
+extern const int driver_command_count;
+
+/* options.c: parses argv; returns -1 to go on, or an exit code (after help or a usage error). */
+int options_parse(int argc, char **argv, struct options *o);
+/* Usage error: message on standard error, returns EXIT_USAGE. */
+int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* "a=1,b=2" or "a=1" entries of a list as name and value; false after a usage error. k/m suffixes allowed. */
+bool parse_sizes(const struct option_list *l, const char *what, struct dim_override *out, int max, int *n,
+                 struct arena *a);
+
+/* One compilation, up to the stage asked for. */
+struct unit {
+    struct arena *arena, *scratch;
+    struct source *src;
+    struct diag diag;
+    struct ir_func *source_func;   /* as written: the oracle */
+    struct ir_func *func;          /* after the passes */
+    struct derivation why;
+    struct asserts asserts;
+    int nproven;
+    struct tile_prog *prog;
+    struct cg_options cg;
+    struct str stats;
+    struct dim_override dims[MAX_LIST];
+    int ndims;
+};
+
+/* compile.c: reads the file and runs stages. Each returns EXIT_OK or the exit code after diagnostics.
+ * unit_close releases everything and may be called at any time after unit_open. */
+int unit_open(struct unit *u, const char *path, const struct options *o);
+int unit_lower(struct unit *u, const struct options *o);     /* to the axis IR, assertions proven */
+int unit_passes(struct unit *u, const struct options *o);
+int unit_schedule(struct unit *u, const struct options *o);
+int unit_targets(struct unit *u, const struct options *o);
+void unit_close(struct unit *u);
+/* All stages to machine code in this process. */
+int unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct cg_jit **jit,
+             const struct attn_kernel **kernel);
+
+/* files.c */
+/* Whole file (- is standard input) into *data (malloc'ed); a message on failure. */
+bool file_read(const char *path, size_t max, char **data, size_t *size, char *err, size_t errlen);
+/* Written to a temporary name in the same directory and renamed; - is standard output. */
+bool file_write(const char *path, const char *data, size_t size, char *err, size_t errlen);
+/* Name of a new empty temporary file beside path. */
+bool file_temporary(const char *path, char *name, size_t len, char *err, size_t errlen);
+
+int command_compile(const struct options *o);
+int command_run(const struct options *o);
+int command_check(const struct options *o);
+int command_explain(const struct options *o);
+
+#endif
