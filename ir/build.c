@@ -1,155 +1,177 @@
-/* Making nodes: hash-consing, and the axes of the result from the rule in ops.def. */
+/* Making nodes: axes are computed from the operands, and a node that exists is found again.
+ *
+ * Nothing is simplified here, so what a pass builds is what it gets; the exceptions are those the
+ * header states (a sum over an axis that is not there, a monomial of degree 1, equal renames). */
 #include "ir/ir.h"
 
 #include <string.h>
 
-/* ---- constants and bindings ---- */
+#ifdef ATTNC_STRESS
+enum { HASH_FIRST = 2 };
+#else
+enum { HASH_FIRST = 256 };
+#endif
 
-static uint32_t
-const_intern(struct ir_func *f, const fmpq_t q)
+static inline ir_axes
+bit(unsigned axis)
 {
-    for (uint32_t k = 0; k < f->nconsts; k++)
-        if (fmpq_equal(&f->consts[k], q))
-            return k;
-    f->consts = arena_grow(f->arena, f->consts, f->nconsts, f->nconsts + 1, &f->cap_consts, sizeof *f->consts);
-    fmpq_init(&f->consts[f->nconsts]);
-    fmpq_set(&f->consts[f->nconsts], q);
-    return f->nconsts++;
-}
-
-static uint32_t
-binding_intern(struct ir_func *f, const struct ir_binding *b)
-{
-    for (uint32_t k = 0; k < f->nbindings; k++) {
-        const struct ir_binding *x = &f->bindings[k];
-        bool same = x->rank == b->rank;
-        for (int i = 0; same && i < b->rank; i++)
-            same = x->ax[i] == b->ax[i] && (b->ax[i] != AX_UNIT || x->num[i] == b->num[i]);
-        if (same)
-            return k;
-    }
-    f->bindings = arena_grow(f->arena, f->bindings, f->nbindings, f->nbindings + 1, &f->cap_bindings,
-                             sizeof *f->bindings);
-    f->bindings[f->nbindings] = *b;
-    return f->nbindings++;
-}
-
-/* ---- axes of a result ---- */
-
-static ir_axes
-bit(uint8_t axis)
-{
-    return axis < IR_MAX_AXES ? (ir_axes)1 << axis : 0;
-}
-
-static ir_axes
-leaf_axes(const struct ir_func *f, enum ir_op op, ir_attr at)
-{
-    static const uint8_t token[3] = {AX_i, AX_j, AX_j}, entry[3] = {AX_d, AX_d, AX_m};
-    if (op == IR_input)
-        return bit(AX_b) | bit(AX_h) | bit(token[at.num]) | bit(entry[at.num]);
-    if (op == IR_pos)
-        return bit(at.axis);
-    ir_axes x = 0;
-    if (op == IR_param)
-        for (int k = 0; k < f->bindings[at.num].rank; k++)
-            x |= bit(f->bindings[at.num].ax[k]);
-    return x;
-}
-
-static ir_axes
-result_axes(const struct ir_func *f, enum ir_op op, ir_attr at, const ir_ref *arg)
-{
-    ir_axes all = 0;
-    for (int k = 0; k < ir_ops[op].nargs; k++)
-        all |= f->nodes[arg[k]].axes;
-    if (ir_ops[op].axes_rule == AXES_leaf)
-        return leaf_axes(f, op, at);
-    if (ir_ops[op].axes_rule == AXES_same)
-        return all;
-    if (ir_ops[op].axes_rule == AXES_reduce)
-        return all & ~bit(at.axis);
-    if (op == IR_rename || op == IR_mono)
-        return (all & ~bit(at.axis)) | bit(at.axis2);
-    if (op == IR_cat || op == IR_outer)
-        return (all & ~bit(at.axis) & ~bit(at.axis2)) | bit((uint8_t)at.id);
-    return all; /* roll */
+    return axis == AX_UNIT ? 0 : (ir_axes)1 << axis;
 }
 
 /* ---- hash-consing ---- */
 
 static uint32_t
-node_hash(uint8_t op, ir_attr at, const ir_ref *arg)
+mix(uint32_t h, uint32_t x)
 {
-    uint32_t w[8] = {op, at.id, (uint32_t)at.num, at.axis, at.axis2, arg[0], arg[1], arg[2]}, h = 2166136261u;
-    for (int k = 0; k < 8; k++)
-        h = (h ^ w[k]) * 16777619u, h ^= h >> 15;
+    h = (h ^ x) * 0x9e3779b1u;
+    return h ^ h >> 15;
+}
+
+static uint32_t
+node_hash(const struct ir_node *n)
+{
+    uint32_t h = mix(n->op, n->attr.id);
+    h = mix(h, (uint32_t)n->attr.num);
+    h = mix(h, (uint32_t)n->attr.axis << 8 | n->attr.axis2);
+    for (int k = 0; k < 3; k++)
+        h = mix(h, n->arg[k]);
     return h;
 }
 
 static bool
-same_node(const struct ir_node *x, uint8_t op, ir_attr at, const ir_ref *arg)
+same_node(const struct ir_node *x, const struct ir_node *y)
 {
-    return x->op == op && x->attr.id == at.id && x->attr.num == at.num && x->attr.axis == at.axis &&
-           x->attr.axis2 == at.axis2 && x->arg[0] == arg[0] && x->arg[1] == arg[1] && x->arg[2] == arg[2];
+    return x->op == y->op && x->arg[0] == y->arg[0] && x->arg[1] == y->arg[1] &&
+           x->arg[2] == y->arg[2] && x->attr.id == y->attr.id && x->attr.num == y->attr.num &&
+           x->attr.axis == y->attr.axis && x->attr.axis2 == y->attr.axis2;
 }
 
 static void
 rehash(struct ir_func *f)
 {
-    f->hash_size = f->hash_size ? f->hash_size * 2 : 64;
-    while (f->hash_size < f->nnodes * 2)
-        f->hash_size *= 2;
-    f->hash = ARENA_ARRAY(f->arena, uint32_t, f->hash_size);
-    for (uint32_t k = 1; k < f->nnodes; k++) {
-        uint32_t h = node_hash(f->nodes[k].op, f->nodes[k].attr, f->nodes[k].arg) & (f->hash_size - 1);
-        while (f->hash[h])
-            h = (h + 1) & (f->hash_size - 1);
-        f->hash[h] = k;
+    uint32_t size = f->hash_size ? f->hash_size * 2 : HASH_FIRST;
+    f->hash = ARENA_ARRAY(f->arena, uint32_t, size);
+    f->hash_size = size;
+    for (ir_ref n = 1; n < f->nnodes; n++) {
+        uint32_t k = node_hash(&f->nodes[n]) & (size - 1);
+        while (f->hash[k])
+            k = (k + 1) & (size - 1);
+        f->hash[k] = n;
     }
 }
+
+static ir_ref
+intern_node(struct ir_func *f, const struct ir_node *n)
+{
+    while ((uint64_t)f->nnodes * 2 > f->hash_size)
+        rehash(f);
+    uint32_t mask = f->hash_size - 1, k = node_hash(n) & mask;
+    for (; f->hash[k]; k = (k + 1) & mask) {
+        struct ir_node *old = &f->nodes[f->hash[k]];
+        if (!same_node(old, n))
+            continue;
+        if (old->span.end == 0)
+            old->span = n->span;
+        return f->hash[k];
+    }
+    f->nodes = arena_grow(f->arena, f->nodes, f->nnodes, f->nnodes + 1, &f->cap_nodes,
+                          sizeof *f->nodes);
+    f->nodes[f->nnodes] = *n;
+    f->hash[k] = f->nnodes;
+    return f->nnodes++;
+}
+
+/* ---- axes of a result ---- */
+
+static ir_axes
+binding_axes(const struct ir_binding *b)
+{
+    ir_axes axes = 0;
+    for (int k = 0; k < b->rank; k++)
+        axes |= bit(b->ax[k]);
+    return axes;
+}
+
+static ir_axes
+leaf_axes(const struct ir_func *f, enum ir_op op, ir_attr at)
+{
+    static const uint8_t input_axes[3][4] = {
+        {AX_b, AX_h, AX_i, AX_d}, {AX_b, AX_h, AX_j, AX_d}, {AX_b, AX_h, AX_j, AX_m}};
+    ir_axes axes = 0;
+    if (op == IR_input)
+        for (int k = 0; k < 4; k++)
+            axes |= bit(input_axes[at.num][k]);
+    else if (op == IR_param)
+        axes = binding_axes(&f->bindings[at.num]);
+    else if (op == IR_pos)
+        axes = bit(at.axis);
+    return axes;
+}
+
+/* Of the operations that take some axes away and put another there. */
+static ir_axes
+shape_axes(const struct ir_op_info *info, ir_attr at, ir_axes all)
+{
+    ir_axes parts = bit(at.axis), result = bit(at.axis2);
+    if (info->attr == ATTR_CAT || info->attr == ATTR_OUTER) {
+        parts |= bit(at.axis2);
+        result = bit(at.id);
+    } else if (info->attr == ATTR_ROLL) {
+        result = parts;
+    }
+    return (all & ~parts) | result;
+}
+
+static ir_axes
+result_axes(const struct ir_func *f, const struct ir_node *n)
+{
+    const struct ir_op_info *info = &ir_ops[n->op];
+    ir_axes all = 0;
+    for (int k = 0; k < n->nargs; k++)
+        all |= f->nodes[n->arg[k]].axes;
+    switch ((enum ir_axes_rule)info->axes_rule) {
+    case AXES_leaf:
+        return leaf_axes(f, (enum ir_op)n->op, n->attr);
+    case AXES_same:
+        return all;
+    case AXES_reduce:
+        return all & ~bit(n->attr.axis);
+    case AXES_shape:
+        return shape_axes(info, n->attr, all);
+    }
+    return all;
+}
+
+/* ---- nodes ---- */
 
 ir_ref
 ir_node(struct ir_func *f, enum ir_op op, ir_attr attr, ir_ref a, ir_ref b, ir_ref c, span_t at)
 {
-    ir_ref arg[3] = {a, b, c};
-    if (f->nnodes * 2 >= f->hash_size)
-        rehash(f);
-    uint32_t h = node_hash((uint8_t)op, attr, arg) & (f->hash_size - 1);
-    for (; f->hash[h]; h = (h + 1) & (f->hash_size - 1))
-        if (same_node(&f->nodes[f->hash[h]], (uint8_t)op, attr, arg))
-            return f->hash[h];
-    for (int k = 0; k < ir_ops[op].nargs; k++)
-        if (arg[k] == 0 || arg[k] >= f->nnodes)
-            ICE("%s needs %d operands", ir_ops[op].name, ir_ops[op].nargs);
-    f->nodes = arena_grow(f->arena, f->nodes, f->nnodes, f->nnodes + 1, &f->cap_nodes, sizeof *f->nodes);
-    f->nodes[f->nnodes] = (struct ir_node){
-        .op = (uint8_t)op, .nargs = ir_ops[op].nargs, .arg = {a, b, c}, .attr = attr,
-        .axes = result_axes(f, op, attr, arg), .span = at};
-    f->hash[h] = f->nnodes;
-    return f->nnodes++;
+    struct ir_node n = {.op = (uint8_t)op, .nargs = ir_ops[op].nargs, .arg = {a, b, c},
+                        .attr = attr, .span = at};
+    for (int k = 0; k < 3; k++)
+        if ((k < n.nargs) != (n.arg[k] != 0) || n.arg[k] >= f->nnodes)
+            ICE("operand %d of %s is %%%u", k, ir_ops[op].name, n.arg[k]);
+    n.axes = result_axes(f, &n);
+    return intern_node(f, &n);
 }
-
-/* ---- one builder per shape of operation ---- */
-
-static const ir_attr no_attr = {0};
 
 ir_ref
 ir_op1(struct ir_func *f, enum ir_op op, ir_ref a, span_t at)
 {
-    return ir_node(f, op, no_attr, a, 0, 0, at);
+    return ir_node(f, op, (ir_attr){0}, a, 0, 0, at);
 }
 
 ir_ref
 ir_op2(struct ir_func *f, enum ir_op op, ir_ref a, ir_ref b, span_t at)
 {
-    return ir_node(f, op, no_attr, a, b, 0, at);
+    return ir_node(f, op, (ir_attr){0}, a, b, 0, at);
 }
 
 ir_ref
 ir_select(struct ir_func *f, ir_ref c, ir_ref a, ir_ref b, span_t at)
 {
-    return ir_node(f, IR_select, no_attr, c, a, b, at);
+    return ir_node(f, IR_select, (ir_attr){0}, c, a, b, at);
 }
 
 ir_ref
@@ -161,20 +183,32 @@ ir_input(struct ir_func *f, int which, span_t at)
 ir_ref
 ir_const_q(struct ir_func *f, const fmpq_t q, span_t at)
 {
-    return ir_node(f, IR_const, (ir_attr){.id = const_intern(f, q)}, 0, 0, 0, at);
+    uint32_t id = 0;
+    while (id < f->nconsts && !fmpq_equal(f->consts + id, q))
+        id++;
+    if (id == f->nconsts) {
+        f->consts = arena_grow(f->arena, f->consts, f->nconsts, f->nconsts + 1, &f->cap_consts,
+                               sizeof *f->consts);
+        fmpq_init(f->consts + id);
+        fmpq_set(f->consts + id, q);
+        f->nconsts++;
+    }
+    return ir_node(f, IR_const, (ir_attr){.id = id}, 0, 0, 0, at);
 }
 
 ir_ref
-ir_const_i(struct ir_func *f, long n, long den, span_t at)
+ir_const_i(struct ir_func *f, long num, long den, span_t at)
 {
+    if (den == 0)
+        ICE("constant %ld/0", num);
     fmpq_t q;
     fmpq_init(q);
-    fmpz_set_si(fmpq_numref(q), n);
+    fmpz_set_si(fmpq_numref(q), num);
     fmpz_set_si(fmpq_denref(q), den);
     fmpq_canonicalise(q);
-    ir_ref r = ir_const_q(f, q, at);
+    ir_ref n = ir_const_q(f, q, at);
     fmpq_clear(q);
-    return r;
+    return n;
 }
 
 ir_ref
@@ -189,16 +223,40 @@ ir_pos(struct ir_func *f, uint8_t axis, span_t at)
     return ir_node(f, IR_pos, (ir_attr){.axis = axis}, 0, 0, 0, at);
 }
 
+/* The same binding with everything that does not count set to zero. */
+static struct ir_binding
+clean_binding(const struct ir_binding *b)
+{
+    struct ir_binding c = {.rank = b->rank};
+    for (int k = 0; k < b->rank; k++) {
+        c.ax[k] = b->ax[k];
+        c.num[k] = b->ax[k] == AX_UNIT ? b->num[k] : 0;
+    }
+    return c;
+}
+
+static bool
+same_binding(const struct ir_binding *x, const struct ir_binding *y)
+{
+    return x->rank == y->rank && memcmp(x->ax, y->ax, sizeof x->ax) == 0 &&
+           memcmp(x->num, y->num, sizeof x->num) == 0;
+}
+
 ir_ref
 ir_param_use(struct ir_func *f, uint32_t param, const struct ir_binding *b, span_t at)
 {
-    struct ir_binding clean = {.rank = b->rank};
-    for (int k = 0; k < b->rank; k++) {
-        clean.ax[k] = b->ax[k];
-        clean.num[k] = b->ax[k] == AX_UNIT ? b->num[k] : 0;
+    if (param >= f->nparams || b->rank != f->params[param].rank || b->rank > IR_MAX_RANK)
+        ICE("param %u used with %d indices", param, b->rank);
+    struct ir_binding c = clean_binding(b);
+    uint32_t id = 0;
+    while (id < f->nbindings && !same_binding(&f->bindings[id], &c))
+        id++;
+    if (id == f->nbindings) {
+        f->bindings = arena_grow(f->arena, f->bindings, f->nbindings, f->nbindings + 1,
+                                 &f->cap_bindings, sizeof *f->bindings);
+        f->bindings[f->nbindings++] = c;
     }
-    ir_attr x = {.id = param, .num = (int32_t)binding_intern(f, &clean)};
-    return ir_node(f, IR_param, x, 0, 0, 0, at);
+    return ir_node(f, IR_param, (ir_attr){.id = param, .num = (int32_t)id}, 0, 0, 0, at);
 }
 
 ir_ref
@@ -207,31 +265,28 @@ ir_powi(struct ir_func *f, ir_ref a, int n, span_t at)
     return ir_node(f, IR_powi, (ir_attr){.num = n}, a, 0, 0, at);
 }
 
-static ir_ref
-axis_size_node(struct ir_func *f, uint8_t axis, span_t at)
-{
-    if (axis < IR_MAX_AXES && f->axes[axis].kind == AXK_BASE)
-        return ir_dimval(f, f->axes[axis].dim, at);
-    return ir_node(f, IR_size, (ir_attr){.axis = axis}, 0, 0, 0, at);
-}
-
 ir_ref
 ir_rsum(struct ir_func *f, uint8_t axis, ir_ref a, span_t at)
 {
-    if (!(f->nodes[a].axes & bit(axis)))
-        return ir_op2(f, IR_mul, a, axis_size_node(f, axis, at), at);
-    return ir_node(f, IR_rsum, (ir_attr){.axis = axis}, a, 0, 0, at);
+    if (f->nodes[a].axes & bit(axis))
+        return ir_node(f, IR_rsum, (ir_attr){.axis = axis}, a, 0, 0, at);
+    ir_ref size = ir_node(f, IR_size, (ir_attr){.axis = axis}, 0, 0, 0, at);
+    return ir_op2(f, IR_mul, a, size, at);
 }
 
 ir_ref
 ir_rmax(struct ir_func *f, uint8_t axis, ir_ref a, span_t at)
 {
+    if (!(f->nodes[a].axes & bit(axis)))
+        return a;
     return ir_node(f, IR_rmax, (ir_attr){.axis = axis}, a, 0, 0, at);
 }
 
 ir_ref
 ir_rename(struct ir_func *f, uint8_t from, uint8_t to, ir_ref a, span_t at)
 {
+    if (from == to || !(f->nodes[a].axes & bit(from)))
+        return a;
     return ir_node(f, IR_rename, (ir_attr){.axis = from, .axis2 = to}, a, 0, 0, at);
 }
 
@@ -240,34 +295,76 @@ ir_mono(struct ir_func *f, uint8_t axis, int degree, bool weighted, ir_ref a, sp
 {
     if (degree == 1)
         return a;
-    ir_attr x = {.id = weighted, .num = degree, .axis = axis, .axis2 = ir_axis_sym(f, axis, degree)};
-    return ir_node(f, IR_mono, x, a, 0, 0, at);
+    ir_attr m = {.id = weighted, .num = degree, .axis = axis, .axis2 = ir_axis_sym(f, axis, degree)};
+    return ir_node(f, IR_mono, m, a, 0, 0, at);
 }
 
 ir_ref
 ir_cat(struct ir_func *f, ir_ref a, uint8_t ax_a, ir_ref b, uint8_t ax_b, span_t at)
 {
-    ir_attr x = {.id = ir_axis_cat(f, ax_a, ax_b), .axis = ax_a, .axis2 = ax_b};
-    return ir_node(f, IR_cat, x, a, b, 0, at);
+    ir_attr c = {.id = ir_axis_cat(f, ax_a, ax_b), .axis = ax_a, .axis2 = ax_b};
+    return ir_node(f, IR_cat, c, a, b, 0, at);
 }
 
 ir_ref
 ir_outer(struct ir_func *f, ir_ref a, uint8_t ax_a, ir_ref b, uint8_t ax_b, span_t at)
 {
-    ir_attr x = {.id = ir_axis_outer(f, ax_a, ax_b), .axis = ax_a, .axis2 = ax_b};
-    return ir_node(f, IR_outer, x, a, b, 0, at);
+    ir_attr o = {.id = ir_axis_outer(f, ax_a, ax_b), .axis = ax_a, .axis2 = ax_b};
+    return ir_node(f, IR_outer, o, a, b, 0, at);
 }
 
 ir_ref
 ir_roll(struct ir_func *f, uint8_t axis, int shift, ir_ref a, span_t at)
 {
-    return ir_node(f, IR_roll, (ir_attr){.axis = axis, .num = shift}, a, 0, 0, at);
+    return ir_node(f, IR_roll, (ir_attr){.num = shift, .axis = axis}, a, 0, 0, at);
 }
 
 ir_ref
 ir_with_args(struct ir_func *f, ir_ref n, const ir_ref arg[3])
 {
-    struct ir_node x = f->nodes[n];
-    return ir_node(f, (enum ir_op)x.op, x.attr, arg[0], x.nargs > 1 ? arg[1] : 0, x.nargs > 2 ? arg[2] : 0,
-                   x.span);
+    struct ir_node old = f->nodes[n];
+    ir_ref a[3] = {0};
+    for (int k = 0; k < old.nargs; k++)
+        a[k] = arg[k];
+    return ir_node(f, (enum ir_op)old.op, old.attr, a[0], a[1], a[2], old.span);
+}
+
+/* ---- looking at nodes ---- */
+
+bool
+ir_is_const(const struct ir_func *f, ir_ref n, long value)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (x->op != IR_const)
+        return false;
+    const fmpq *q = f->consts + x->attr.id;
+    return fmpz_is_one(&q->den) && fmpz_equal_si(&q->num, value);
+}
+
+const fmpq *
+ir_const_value(const struct ir_func *f, ir_ref n)
+{
+    if (f->nodes[n].op != IR_const)
+        ICE("%%%u is %s, not a constant", n, ir_ops[f->nodes[n].op].name);
+    return f->consts + f->nodes[n].attr.id;
+}
+
+bool *
+ir_live(const struct ir_func *f, struct arena *a)
+{
+    bool *live = ARENA_ARRAY(a, bool, f->nnodes);
+    for (int r = 0; r < ROOT_COUNT; r++)
+        live[f->root[r]] = true;
+    for (ir_ref n = f->nnodes; n-- > 1;)
+        for (int k = 0; k < f->nodes[n].nargs && live[n]; k++)
+            live[f->nodes[n].arg[k]] = true;
+    live[0] = false;
+    return live;
+}
+
+void
+ir_map_roots(struct ir_func *f, const ir_ref *map)
+{
+    for (int r = 0; r < ROOT_COUNT; r++)
+        f->root[r] = f->root[r] ? map[f->root[r]] : 0;
 }

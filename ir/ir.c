@@ -1,39 +1,47 @@
-/* Functions, dimensions, axes, params of the axis IR. */
+/* Functions, dimensions and axes of the axis IR, and the operation table.
+ *
+ * Axes are interned by structure: asking twice for sym(d,2) gives the same number. Part axes
+ * always come before the axis made of them. */
 #include "ir/ir.h"
 
 #include <string.h>
 
-#define NONE ATTR_NONE
-#define INPUT ATTR_INPUT
-#define PARAM ATTR_PARAM
-#define RAT ATTR_RAT
-#define DIM ATTR_DIM
-#define INT ATTR_INT
-#define AXIS ATTR_AXIS
-#define RENAME ATTR_RENAME
-#define MONO ATTR_MONO
-#define CAT ATTR_CAT
-#define OUTER ATTR_OUTER
-#define ROLL ATTR_ROLL
+#define OP(name, n, attr, axes, flops, math, props) \
+    [IR_##name] = {#name, math, n, ATTR_##attr, AXES_##axes, flops, PROPS(props)},
+#define PROPS(p) (p)
 #define ELEM IRP_ELEM
 #define COMM IRP_COMM
 #define ASSOC IRP_ASSOC
 #define BOOL IRP_BOOL
 #define TRANS IRP_TRANS
 const struct ir_op_info ir_ops[IR_OP_COUNT] = {
-    {"none", "", 0, ATTR_NONE, AXES_leaf, 0, 0},
-#define OP(name, n, attr, axes, flops, math, props) {#name, math, n, attr, AXES_##axes, flops, props},
+    [IR_NONE] = {"none", "?", 0, ATTR_NONE, AXES_leaf, 0, 0},
 #include "ir/ops.def"
 };
+#undef ELEM
+#undef COMM
+#undef ASSOC
+#undef BOOL
+#undef TRANS
 
-const char *const ir_root_names[ROOT_COUNT] = {"out", "num", "den", "sim", "mask", "any"};
+const char *const ir_root_names[ROOT_COUNT] = {
+    [ROOT_OUT] = "out", [ROOT_NUM] = "num",   [ROOT_DEN] = "den",
+    [ROOT_SIM] = "sim", [ROOT_MASK] = "mask", [ROOT_ANY] = "any",
+};
 
-static const char *const standard_dims[DIM_USER] = {"B", "H", "G", "n_q", "n", "D", "M"};
+/* The standard dims, in the order of DIM_*, and the axes over them, in that of AX_*. */
+static const char *const std_dims[DIM_USER] = {"B", "H", "G", "n_q", "n", "D", "M"};
 static const struct {
     const char *name;
     uint16_t dim;
-} standard_axes[AX_FIRST_FREE] = {{"b", DIM_B}, {"h", DIM_H}, {"i", DIM_NQ}, {"j", DIM_N}, {"d", DIM_D},
-                                  {"m", DIM_M}};
+} std_axes[AX_FIRST_FREE] = {
+    [AX_b] = {"b", DIM_B}, [AX_h] = {"h", DIM_H}, [AX_i] = {"i", DIM_NQ},
+    [AX_j] = {"j", DIM_N}, [AX_d] = {"d", DIM_D}, [AX_m] = {"m", DIM_M},
+};
+
+enum { NAME_MAX_BYTES = 1000 };
+
+/* ---- functions ---- */
 
 struct ir_func *
 ir_func_new(struct arena *a, const char *name)
@@ -41,65 +49,76 @@ ir_func_new(struct arena *a, const char *name)
     struct ir_func *f = ARENA_NEW(a, struct ir_func);
     f->arena = a;
     f->name = arena_strdup(a, name);
-    f->nnodes = 1;
-    f->nodes = arena_grow(a, NULL, 0, 64, &f->cap_nodes, sizeof *f->nodes);
-    for (int k = 0; k < DIM_USER; k++)
-        ir_dim_add(f, standard_dims[k], 0);
-    for (int k = 0; k < AX_FIRST_FREE; k++)
-        f->axes[k] = (struct ir_axis){.name = standard_axes[k].name, .kind = AXK_BASE,
-                                      .dim = standard_axes[k].dim};
-    f->naxes = AX_FIRST_FREE;
     f->normalize_is_sum = true;
+    for (int k = 0; k < DIM_USER; k++)
+        ir_dim_add(f, std_dims[k], 0);
+    for (int k = 0; k < AX_FIRST_FREE; k++)
+        f->axes[f->naxes++] = (struct ir_axis){.name = std_axes[k].name, .dim = std_axes[k].dim};
+    f->nodes = arena_grow(a, NULL, 0, 1, &f->cap_nodes, sizeof *f->nodes);
+    f->nodes[0] = (struct ir_node){0};
+    f->nnodes = 1;
     return f;
 }
 
 void
 ir_func_free(struct ir_func *f)
 {
-    for (uint32_t k = 0; f && k < f->nconsts; k++)
-        fmpq_clear(&f->consts[k]);
-    if (f)
-        f->nconsts = 0;
+    if (!f)
+        return;
+    for (uint32_t k = 0; k < f->nconsts; k++)
+        fmpq_clear(f->consts + k);
+    f->nconsts = 0;
 }
 
+/* Copy of count elements in arena a; also says the capacity. */
 static void *
-copy_array(struct arena *a, const void *from, size_t bytes)
+copy_array(struct arena *a, const void *from, size_t count, size_t *cap, size_t elem)
 {
-    void *p = arena_alloc(a, bytes);
-    if (bytes)
-        memcpy(p, from, bytes);
-    return p;
+    void *to = arena_alloc(a, count * elem);
+    if (count)
+        memcpy(to, from, count * elem);
+    *cap = count;
+    return to;
 }
 
 struct ir_func *
 ir_func_clone(struct arena *a, const struct ir_func *f)
 {
-    struct ir_func *g = copy_array(a, f, sizeof *f);
-    g->arena = a;
-    g->dims = copy_array(a, f->dims, f->ndims * sizeof *f->dims);
-    g->params = copy_array(a, f->params, f->nparams * sizeof *f->params);
-    g->bindings = copy_array(a, f->bindings, f->nbindings * sizeof *f->bindings);
-    g->nodes = copy_array(a, f->nodes, f->nnodes * sizeof *f->nodes);
-    g->consts = ARENA_ARRAY(a, fmpq, f->nconsts);
+    struct ir_func *c = ARENA_NEW(a, struct ir_func);
+    *c = *f;
+    c->arena = a;
+    c->name = arena_strdup(a, f->name);
+    c->row_sum_why = f->row_sum_why ? arena_strdup(a, f->row_sum_why) : NULL;
+    c->dims = copy_array(a, f->dims, f->ndims, &c->cap_dims, sizeof *f->dims);
+    c->params = copy_array(a, f->params, f->nparams, &c->cap_params, sizeof *f->params);
+    c->bindings = copy_array(a, f->bindings, f->nbindings, &c->cap_bindings, sizeof *f->bindings);
+    c->nodes = copy_array(a, f->nodes, f->nnodes, &c->cap_nodes, sizeof *f->nodes);
+    size_t slots;
+    c->hash = copy_array(a, f->hash, f->hash_size, &slots, sizeof *f->hash);
+    for (uint32_t k = 0; k < c->ndims; k++)
+        c->dims[k].name = arena_strdup(a, f->dims[k].name);
+    for (uint32_t k = 0; k < c->naxes; k++)
+        c->axes[k].name = arena_strdup(a, f->axes[k].name);
+    for (uint32_t k = 0; k < c->nparams; k++)
+        c->params[k].name = arena_strdup(a, f->params[k].name);
+    c->consts = ARENA_ARRAY(a, fmpq, f->nconsts);
+    c->cap_consts = f->nconsts;
     for (uint32_t k = 0; k < f->nconsts; k++) {
-        fmpq_init(&g->consts[k]);
-        fmpq_set(&g->consts[k], &f->consts[k]);
+        fmpq_init(c->consts + k);
+        fmpq_set(c->consts + k, f->consts + k);
     }
-    g->cap_dims = f->ndims;
-    g->cap_params = f->nparams;
-    g->cap_bindings = f->nbindings;
-    g->cap_nodes = f->nnodes;
-    g->cap_consts = f->nconsts;
-    g->hash = NULL; /* rebuilt on the next node */
-    g->hash_size = 0;
-    return g;
+    return c;
 }
+
+/* ---- dimensions and params ---- */
 
 uint16_t
 ir_dim_add(struct ir_func *f, const char *name, int64_t size)
 {
+    if (f->ndims >= UINT16_MAX)
+        ICE("more than %d dimensions", UINT16_MAX);
     f->dims = arena_grow(f->arena, f->dims, f->ndims, f->ndims + 1, &f->cap_dims, sizeof *f->dims);
-    f->dims[f->ndims] = (struct ir_dim){arena_strdup(f->arena, name), size};
+    f->dims[f->ndims] = (struct ir_dim){.name = arena_strdup(f->arena, name), .size = size};
     return (uint16_t)f->ndims++;
 }
 
@@ -107,7 +126,7 @@ int
 ir_dim_find(const struct ir_func *f, const char *name)
 {
     for (uint32_t k = 0; k < f->ndims; k++)
-        if (!strcmp(f->dims[k].name, name))
+        if (strcmp(f->dims[k].name, name) == 0)
             return (int)k;
     return -1;
 }
@@ -115,7 +134,8 @@ ir_dim_find(const struct ir_func *f, const char *name)
 uint32_t
 ir_param_add(struct ir_func *f, const struct ir_param *p)
 {
-    f->params = arena_grow(f->arena, f->params, f->nparams, f->nparams + 1, &f->cap_params, sizeof *f->params);
+    f->params = arena_grow(f->arena, f->params, f->nparams, f->nparams + 1, &f->cap_params,
+                           sizeof *f->params);
     f->params[f->nparams] = *p;
     f->params[f->nparams].name = arena_strdup(f->arena, p->name);
     return f->nparams++;
@@ -125,7 +145,7 @@ int
 ir_param_find(const struct ir_func *f, const char *name)
 {
     for (uint32_t k = 0; k < f->nparams; k++)
-        if (!strcmp(f->params[k].name, name))
+        if (strcmp(f->params[k].name, name) == 0)
             return (int)k;
     return -1;
 }
@@ -135,47 +155,89 @@ ir_param_find(const struct ir_func *f, const char *name)
 bool
 ir_axes_full(const struct ir_func *f)
 {
-    return f->naxes > IR_MAX_AXES;
+    return f->naxes == IR_MAX_AXES;
 }
 
+/* The last slot is what every axis beyond the limit aliases; the slots before it are filled so
+ * that each axis below naxes is valid. */
 static uint8_t
-axis_intern(struct ir_func *f, struct ir_axis x)
+overflow_axis(struct ir_func *f)
 {
-    uint32_t n = f->naxes < IR_MAX_AXES ? f->naxes : IR_MAX_AXES;
-    for (uint32_t k = 0; k < n; k++) {
-        const struct ir_axis *y = &f->axes[k];
-        if (y->kind == x.kind && y->p == x.p && y->r == x.r && y->dim == x.dim && y->num == x.num)
-            return (uint8_t)k;
-    }
-    if (n == IR_MAX_AXES) {
-        f->naxes = IR_MAX_AXES + 1;
-        return IR_MAX_AXES - 1;
-    }
-    f->axes[n] = x;
-    f->naxes = n + 1;
-    return (uint8_t)n;
+    while (f->naxes < IR_MAX_AXES)
+        f->axes[f->naxes++] = (struct ir_axis){.name = "(too many axes)", .dim = DIM_D};
+    return IR_MAX_AXES - 1;
+}
+
+/* The name of part axis k inside a longer name. */
+static const char *
+part_name(const struct ir_func *f, uint8_t k)
+{
+    if (k == AX_UNIT)
+        return "1";
+    const char *name = f->axes[k].name;
+    bool simple = f->axes[k].kind == AXK_BASE || f->axes[k].kind == AXK_COPY || f->axes[k].kind == AXK_SYM;
+    return simple ? name : arena_printf(f->arena, "(%s)", name);
 }
 
 static const char *
-axis_name(const struct ir_func *f, uint8_t axis)
+axis_name(const struct ir_func *f, const struct ir_axis *x)
 {
-    return axis == AX_UNIT ? "1" : f->axes[axis].name;
+    struct arena *a = f->arena;
+    const char *p = x->kind == AXK_BASE ? f->dims[x->dim].name : part_name(f, x->p);
+    switch ((enum ir_axis_kind)x->kind) {
+    case AXK_BASE:
+        return p;
+    case AXK_COPY:
+        return x->num == 1 ? arena_printf(a, "%s'", p) : arena_printf(a, "%s'%d", p, x->num);
+    case AXK_SYM:
+        return arena_printf(a, "sym(%s,%d)", f->axes[x->p].name, x->num);
+    case AXK_OUTER:
+        return arena_printf(a, "%s*%s", p, part_name(f, x->r));
+    case AXK_CAT:
+        return arena_printf(a, "%s+%s", p, part_name(f, x->r));
+    }
+    return "?";
+}
+
+/* Sum of the lengths of the parts' names: refuses structure that doubles at every level. */
+static size_t
+name_cost(const struct ir_func *f, const struct ir_axis *x)
+{
+    size_t n = 0;
+    if (x->kind != AXK_BASE && x->p != AX_UNIT)
+        n += strlen(f->axes[x->p].name);
+    if ((x->kind == AXK_OUTER || x->kind == AXK_CAT) && x->r != AX_UNIT)
+        n += strlen(f->axes[x->r].name);
+    return n;
+}
+
+static uint8_t
+intern_axis(struct ir_func *f, struct ir_axis x)
+{
+    for (uint32_t k = 0; k < f->naxes; k++) {
+        const struct ir_axis *y = &f->axes[k];
+        if (x.kind == y->kind && x.p == y->p && x.r == y->r && x.dim == y->dim && x.num == y->num)
+            return (uint8_t)k;
+    }
+    if (f->naxes >= IR_MAX_AXES - 1 || name_cost(f, &x) > NAME_MAX_BYTES)
+        return overflow_axis(f);
+    x.name = axis_name(f, &x);
+    f->axes[f->naxes] = x;
+    return (uint8_t)f->naxes++;
 }
 
 uint8_t
 ir_axis_base(struct ir_func *f, uint16_t dim)
 {
-    for (int k = 0; k < AX_FIRST_FREE; k++)
-        if (standard_axes[k].dim == dim)
-            return (uint8_t)k;
-    return axis_intern(f, (struct ir_axis){.name = f->dims[dim].name, .kind = AXK_BASE, .dim = dim});
+    return intern_axis(f, (struct ir_axis){.kind = AXK_BASE, .dim = dim});
 }
 
 uint8_t
 ir_axis_copy(struct ir_func *f, uint8_t axis, int which)
 {
-    const char *name = arena_printf(f->arena, "copy(%s,%d)", axis_name(f, axis), which);
-    return axis_intern(f, (struct ir_axis){.name = name, .kind = AXK_COPY, .p = axis, .num = which});
+    if (which == 0)
+        return axis;
+    return intern_axis(f, (struct ir_axis){.kind = AXK_COPY, .p = axis, .num = which});
 }
 
 uint8_t
@@ -183,35 +245,32 @@ ir_axis_sym(struct ir_func *f, uint8_t axis, int degree)
 {
     if (degree == 1)
         return axis;
-    const char *name = arena_printf(f->arena, "sym(%s,%d)", axis_name(f, axis), degree);
-    return axis_intern(f, (struct ir_axis){.name = name, .kind = AXK_SYM, .p = axis, .num = degree});
+    return intern_axis(f, (struct ir_axis){.kind = AXK_SYM, .p = axis, .num = degree});
 }
 
 uint8_t
 ir_axis_outer(struct ir_func *f, uint8_t p, uint8_t r)
 {
-    const char *name = arena_printf(f->arena, "outer(%s,%s)", axis_name(f, p), axis_name(f, r));
-    return axis_intern(f, (struct ir_axis){.name = name, .kind = AXK_OUTER, .p = p, .r = r});
+    return intern_axis(f, (struct ir_axis){.kind = AXK_OUTER, .p = p, .r = r});
 }
 
 uint8_t
 ir_axis_cat(struct ir_func *f, uint8_t p, uint8_t r)
 {
-    const char *name = arena_printf(f->arena, "cat(%s,%s)", axis_name(f, p), axis_name(f, r));
-    return axis_intern(f, (struct ir_axis){.name = name, .kind = AXK_CAT, .p = p, .r = r});
+    return intern_axis(f, (struct ir_axis){.kind = AXK_CAT, .p = p, .r = r});
 }
 
-static const int64_t SIZE_LIMIT = (int64_t)1 << 62;
+#define SIZE_LIMIT ((int64_t)1 << 62)
 
+/* C(p + num - 1, num); every partial product is itself a binomial, so the division is exact. */
 static int64_t
-monomials(int64_t n, int degree)
+count_monomials(int64_t p, int32_t num)
 {
-    __extension__ typedef __int128 wide;
-    wide c = n;
-    if (n == 0)
-        return 0;
-    for (int k = 2; k <= degree; k++) {
-        c = c * (n + k - 1) / k;
+    if (p == 0)
+        return num == 0;
+    __int128 c = 1;
+    for (int32_t k = 1; k <= num && p > 1; k++) {
+        c = c * (p + k - 1) / k;
         if (c > SIZE_LIMIT)
             return -1;
     }
@@ -225,73 +284,36 @@ ir_axis_size(const struct ir_func *f, uint8_t axis, const int64_t *dim_sizes)
         return 1;
     const struct ir_axis *x = &f->axes[axis];
     if (x->kind == AXK_BASE)
-        return dim_sizes[x->dim];
-    int64_t p = ir_axis_size(f, x->p, dim_sizes), r, out;
-    if (p < 0)
-        return -1;
-    if (x->kind == AXK_COPY)
+        return dim_sizes[x->dim] > SIZE_LIMIT ? -1 : dim_sizes[x->dim];
+    int64_t p = ir_axis_size(f, x->p, dim_sizes);
+    if (p < 0 || x->kind == AXK_COPY)
         return p;
     if (x->kind == AXK_SYM)
-        return monomials(p, x->num);
-    r = ir_axis_size(f, x->r, dim_sizes);
+        return count_monomials(p, x->num);
+    int64_t r = ir_axis_size(f, x->r, dim_sizes);
     if (r < 0)
         return -1;
-    bool over = x->kind == AXK_OUTER ? __builtin_mul_overflow(p, r, &out) : __builtin_add_overflow(p, r, &out);
-    return over || out > SIZE_LIMIT ? -1 : out;
+    __int128 n = x->kind == AXK_OUTER ? (__int128)p * r : (__int128)p + r;
+    return n > SIZE_LIMIT ? -1 : (int64_t)n;
 }
 
-/* ---- questions about nodes ---- */
+/* ---- sides ---- */
 
 enum ir_side
 ir_side_of(const struct ir_func *f, ir_ref n)
 {
-    ir_axes x = f->nodes[n].axes;
-    return (enum ir_side)((x >> AX_i & 1 ? SIDE_QUERY : 0) | (x >> AX_j & 1 ? SIDE_KEY : 0));
+    int side = SIDE_NEUTRAL;
+    for (ir_axes left = f->nodes[n].axes; left; left &= left - 1) {
+        unsigned k = (unsigned)__builtin_ctzll(left);
+        while (f->axes[k].kind == AXK_COPY)
+            k = f->axes[k].p;
+        side |= k == AX_i ? SIDE_QUERY : k == AX_j ? SIDE_KEY : SIDE_NEUTRAL;
+    }
+    return (enum ir_side)side;
 }
 
 ir_axes
 ir_vector_axes(const struct ir_func *f, ir_ref n)
 {
     return f->nodes[n].axes & ~AXES_POSITION;
-}
-
-bool
-ir_is_const(const struct ir_func *f, ir_ref n, long value)
-{
-    return n && f->nodes[n].op == IR_const && fmpq_cmp_si(&f->consts[f->nodes[n].attr.id], value) == 0;
-}
-
-const fmpq *
-ir_const_value(const struct ir_func *f, ir_ref n)
-{
-    return &f->consts[f->nodes[n].attr.id];
-}
-
-static void
-mark(const struct ir_func *f, ir_ref n, bool *live)
-{
-    for (ir_ref k = n + 1; k-- > 1;) { /* operands come first, so one backward sweep suffices */
-        if (!live[k])
-            continue;
-        for (int i = 0; i < f->nodes[k].nargs; i++)
-            live[f->nodes[k].arg[i]] = true;
-    }
-}
-
-bool *
-ir_live(const struct ir_func *f, struct arena *a)
-{
-    bool *live = ARENA_ARRAY(a, bool, f->nnodes);
-    for (int r = 0; r < ROOT_COUNT; r++)
-        live[f->root[r]] = true;
-    live[0] = false;
-    mark(f, f->nnodes - 1, live);
-    return live;
-}
-
-void
-ir_map_roots(struct ir_func *f, const ir_ref *map)
-{
-    for (int r = 0; r < ROOT_COUNT; r++)
-        f->root[r] = f->root[r] ? map[f->root[r]] : 0;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 const struct schedule_tuning schedule_default_tuning = {
-    .query_tile = 64, .key_tile = 128, .chunk = 128, .feature_block = 128};
+    .query_tile = 64, .key_tile = 128, .chunk = 128, .feature_block = 256};
 
 /* ---- lists, views, buffers ---- */
 
@@ -318,8 +318,11 @@ map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref node, uint8_t row
     m->col_axis = col_axis;
     m->rows = rows;
     m->cols = cols;
-    for (int k = 0; k < 4; k++)
-        m->at[k] = s->at[k];
+    enum ir_side side = ir_side_of(s->f, node); /* what does not vary over tokens is not in their loop */
+    m->at[0] = s->at[0];
+    m->at[1] = s->at[1];
+    m->at[2] = side & SIDE_QUERY ? s->at[2] : tx_num(s->p, 0);
+    m->at[3] = side & SIDE_KEY ? s->at[3] : tx_num(s->p, 0);
     m->at[4] = s->hk;
     m->binds = l.at;
     m->nbinds = l.n;

@@ -35,7 +35,7 @@ struct block {
 /* One term of num or den: query factor times what was summed over keys. */
 struct term {
     ir_ref query;            /* A: [i] or [i, f]; 0: the number 1 */
-    int block;
+    int block;               /* -1: A alone (the sum of a constant over keys is n times it) */
     bool values;
 };
 
@@ -120,10 +120,10 @@ add_term(struct linear *l, ir_ref n)
         else
             query[m++] = fac[k];
     }
-    if (!sum || l->nterms == MAX_TERMS)
-        ICE("the kernelized form is not a sum of query factor times key sum");
+    if (l->nterms == MAX_TERMS)
+        ICE("more than %d terms", MAX_TERMS);
     struct term *t = &l->term[l->nterms++];
-    t->block = block_of(l, sum, axis, &t->values);
+    t->block = sum ? block_of(l, sum, axis, &t->values) : -1;
     t->query = m ? product_of(f, query, m) : 0;
 }
 
@@ -518,6 +518,7 @@ add_key_phase(struct linear *l, bool per_head, struct stmt_list *phases)
     ph->var[2] = tile_var_add(p, arena_printf(p->arena, "t%u", p->nvars));
     s->at[0] = tx_var(p, ph->var[0]);
     s->at[1] = tx_var(p, ph->var[1]);
+    s->at[2] = tx_num(p, 0);
     s->hk = s->at[1];
     if (per_head)
         s->hk = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, s->at[1], tx_dim(p, DIM_G)), tx_dim(p, DIM_H));
@@ -562,6 +563,19 @@ read_out(struct linear *l, const struct term *t, tile_view features, bool across
         }
     }
     return m;
+}
+
+/* den += A for a term that sums nothing. */
+static void
+query_alone(struct linear *l, const struct term *t, tile_view den, struct stmt_list *out)
+{
+    struct sched *s = &l->s;
+    tx_ref one = tx_num(s->p, 1);
+    s->mixed = out;
+    struct tile_stmt *m = map_new(s, TILE_mapsum, (tile_view){0}, t->query, AX_UNIT, AX_i, one, s->ni);
+    m->v[1] = den;
+    stmt_splice(out, &s->query);
+    stmt_add(out, m);
 }
 
 /* Both terms (num and den) that share a query factor and a block read the same features. */
@@ -673,7 +687,9 @@ add_query_phase(struct linear *l, struct stmt_list *phases)
     add_zero(l, acc, &init);
     add_zero(l, den, &init);
     for (int k = 0; k < l->nterms; k++)
-        if (!done[k])
+        if (l->term[k].block < 0)
+            query_alone(l, &l->term[k], den, &body);
+        else if (!done[k])
             query_block(l, k, done, acc, den, &body);
     hold(s, f->root[ROOT_NUM], acc, AX_i, AX_m);
     hold_plain_sums(l);

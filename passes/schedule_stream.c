@@ -307,6 +307,7 @@ emit_epilogue(struct stream *st, struct stmt_list *l)
 {
     struct sched *s = &st->s;
     struct ir_func *f = s->f;
+    s->at[3] = tx_num(s->p, 0);
     for (int k = 0; k < st->nsums; k++) {
         const struct key_sum *ks = &st->sum[k];
         hold(s, ks->node, sum_view(st, ks), ks->values ? AX_i : AX_UNIT, ks->values ? AX_m : AX_i);

@@ -1,22 +1,38 @@
+/* String buffers, and the edit distance behind "did you mean". */
 #include "ir/base/str.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/base/arena.h"
 
+/* The compiler cannot see from the header that a format is never NULL. */
+void str_vprintf(struct str *b, const char *fmt, va_list ap) __attribute__((nonnull(2)));
+
+/* Room for n more bytes and the terminator. */
+static void
+reserve(struct str *b, size_t n)
+{
+    if (n > SIZE_MAX / 4 || b->len > SIZE_MAX / 4)
+        arena_oom();
+    size_t need = b->len + n + 1;
+    if (need <= b->cap)
+        return;
+    size_t cap = b->cap < 64 ? 64 : b->cap * 2;
+    b->cap = cap < need ? need : cap;
+    b->s = xrealloc(b->s, b->cap);
+}
+
 void
 str_putn(struct str *b, const char *text, size_t n)
 {
-    if (b->len + n + 1 > b->cap) {
-        b->cap = (b->len + n + 1) * 2;
-        b->s = xrealloc(b->s, b->cap);
-    }
+    reserve(b, n);
     if (n)
         memcpy(b->s + b->len, text, n);
     b->len += n;
-    b->s[b->len] = 0;
+    b->s[b->len] = '\0';
 }
 
 void
@@ -36,12 +52,13 @@ str_vprintf(struct str *b, const char *fmt, va_list ap)
 {
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    if (n > 0) {
+        reserve(b, (size_t)n);
+        vsnprintf(b->s + b->len, (size_t)n + 1, fmt, again);
+        b->len += (size_t)n;
+    }
     va_end(again);
-    char *p = xmalloc((size_t)n + 1);
-    vsnprintf(p, (size_t)n + 1, fmt, ap);
-    str_putn(b, p, (size_t)n);
-    free(p);
 }
 
 void
@@ -56,7 +73,7 @@ str_printf(struct str *b, const char *fmt, ...)
 const char *
 str_text(const struct str *b)
 {
-    return b->s ? b->s : "";
+    return b->len ? b->s : "";
 }
 
 void
@@ -69,41 +86,52 @@ str_free(struct str *b)
 int
 str_distance(const char *a, const char *b, int cap)
 {
-    enum { MAX = 64 };
-    size_t n = strlen(a), m = strlen(b);
-    int row[MAX + 1];
-    if (n > MAX || m > MAX || (n > m ? n - m : m - n) > (size_t)cap)
+    size_t la = strlen(a), lb = strlen(b);
+    size_t gap = la > lb ? la - lb : lb - la;
+    if (cap < 0 || gap > (size_t)cap)
         return cap + 1;
-    for (size_t j = 0; j <= m; j++)
+    int *row = xmalloc((lb + 1) * sizeof *row);
+    for (size_t j = 0; j <= lb; j++)
         row[j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
+    for (size_t i = 1; i <= la; i++) {
+        int diagonal = row[0], best = row[0] = (int)i;
+        for (size_t j = 1; j <= lb; j++) {
             int change = diagonal + (a[i - 1] != b[j - 1]);
-            int best = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
             diagonal = row[j];
-            row[j] = change < best ? change : best;
+            int remove = row[j] + 1, insert = row[j - 1] + 1;
+            row[j] = remove < insert ? remove : insert;
+            if (change < row[j])
+                row[j] = change;
+            if (row[j] < best)
+                best = row[j];
+        }
+        if (best > cap) {
+            free(row);
+            return cap + 1;
         }
     }
-    return row[m] > cap ? cap + 1 : row[m];
+    int d = row[lb];
+    free(row);
+    return d > cap ? cap + 1 : d;
 }
 
 const char *
 str_nearest(const char *name, const char *const *names, size_t n)
 {
-    int cap = (int)strlen(name) / 3;
-    const char *best = NULL;
-    if (cap < 1)
-        cap = 1;
-    for (size_t k = 0; k < n; k++) {
-        int d = str_distance(name, names[k], cap);
-        if (d <= cap && d < (int)strlen(names[k])) {
-            best = names[k];
-            cap = d - 1;
-            if (cap < 0)
-                break;
-        }
+    size_t len = strlen(name);
+    if (len > 256)
+        return NULL;
+    int cap = len < 3 ? 1 : (int)(len / 3);
+    const char *nearest = NULL;
+    for (size_t i = 0; i < n; i++) {
+        int d = str_distance(name, names[i], cap);
+        /* A one-letter name is one change away from every other: that is no hint. */
+        if (d > cap || (size_t)d >= len)
+            continue;
+        nearest = names[i];
+        if (d == 0)
+            break;
+        cap = d - 1;
     }
-    return best;
+    return nearest;
 }
