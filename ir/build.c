@@ -295,7 +295,8 @@ ir_mono(struct ir_func *f, uint8_t axis, int degree, bool weighted, ir_ref a, sp
 {
     if (degree == 1)
         return a;
-    ir_attr m = {.id = weighted, .num = degree, .axis = axis, .axis2 = ir_axis_sym(f, axis, degree)};
+    ir_attr m = {.id = weighted, .num = degree, .axis = axis};
+    m.axis2 = ir_axis_sym(f, axis, degree);
     return ir_node(f, IR_mono, m, a, 0, 0, at);
 }
 
@@ -326,6 +327,10 @@ ir_with_args(struct ir_func *f, ir_ref n, const ir_ref arg[3])
     ir_ref a[3] = {0};
     for (int k = 0; k < old.nargs; k++)
         a[k] = arg[k];
+    if (old.op == IR_rsum) /* the new operand may not have the axis any more */
+        return ir_rsum(f, old.attr.axis, a[0], old.span);
+    if (old.op == IR_rmax)
+        return ir_rmax(f, old.attr.axis, a[0], old.span);
     return ir_node(f, (enum ir_op)old.op, old.attr, a[0], a[1], a[2], old.span);
 }
 

@@ -175,8 +175,8 @@ part_name(const struct ir_func *f, uint8_t k)
     if (k == AX_UNIT)
         return "1";
     const char *name = f->axes[k].name;
-    bool simple = f->axes[k].kind == AXK_BASE || f->axes[k].kind == AXK_COPY || f->axes[k].kind == AXK_SYM;
-    return simple ? name : arena_printf(f->arena, "(%s)", name);
+    bool pair = f->axes[k].kind == AXK_OUTER || f->axes[k].kind == AXK_CAT;
+    return pair ? arena_printf(f->arena, "(%s)", name) : name;
 }
 
 static const char *
@@ -260,6 +260,8 @@ ir_axis_cat(struct ir_func *f, uint8_t p, uint8_t r)
     return intern_axis(f, (struct ir_axis){.kind = AXK_CAT, .p = p, .r = r});
 }
 
+__extension__ typedef __int128 wide; /* holds the product of two sizes */
+
 #define SIZE_LIMIT ((int64_t)1 << 62)
 
 /* C(p + num - 1, num); every partial product is itself a binomial, so the division is exact. */
@@ -268,7 +270,7 @@ count_monomials(int64_t p, int32_t num)
 {
     if (p == 0)
         return num == 0;
-    __int128 c = 1;
+    wide c = 1;
     for (int32_t k = 1; k <= num && p > 1; k++) {
         c = c * (p + k - 1) / k;
         if (c > SIZE_LIMIT)
@@ -293,7 +295,7 @@ ir_axis_size(const struct ir_func *f, uint8_t axis, const int64_t *dim_sizes)
     int64_t r = ir_axis_size(f, x->r, dim_sizes);
     if (r < 0)
         return -1;
-    __int128 n = x->kind == AXK_OUTER ? (__int128)p * r : (__int128)p + r;
+    wide n = x->kind == AXK_OUTER ? (wide)p * r : (wide)p + r;
     return n > SIZE_LIMIT ? -1 : (int64_t)n;
 }
 

@@ -1,9 +1,9 @@
 /* Scalars: how a similarity becomes a polynomial in atoms. See split.h for the idea.
  *
  *     (q·k/sqrt(2) + 1)^2   with t = sqrt(2), x = q·k:   1 + t*x + 1/2*x^2 */
-#include <flint/fmpz_factor.h>
-
 #include "passes/split.h"
+
+#include <flint/fmpz_factor.h>
 
 /* ---- atoms ---- */
 

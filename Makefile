@@ -1,0 +1,47 @@
+# A thin wrapper over CMake. `make demo` and `make test` are all a newcomer needs.
+BUILD ?= build
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+CMAKE ?= cmake
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+# a second LLVM is tested too where the system has one
+SECOND_LLVM = $(firstword $(filter-out $(FIRST_LLVM),$(foreach v,22 21 20 19,$(if $(wildcard /usr/lib/llvm-$(v)/lib/cmake/llvm),$(v)))))
+FIRST_LLVM = $(firstword $(foreach v,22 21 20 19,$(if $(wildcard /usr/lib/llvm-$(v)/lib/cmake/llvm),$(v))))
+configure = $(CMAKE) -S . -B $(1) -DCMAKE_BUILD_TYPE=$(2) $(3) > $(1).log 2>&1 || { cat $(1).log; exit 1; }
+
+.PHONY: all build deps test-deps demo test test-nightly install clean
+all: build
+
+build: deps
+	@mkdir -p $(BUILD)
+	@$(call configure,$(BUILD),Release)
+	@$(CMAKE) --build $(BUILD) -j $(JOBS)
+
+deps:
+	@scripts/deps.sh
+test-deps:
+	@scripts/deps.sh test
+
+demo: build
+	@examples/demo/run.sh $(BUILD)
+
+# The release build with the newest LLVM, the compiler under ASan and UBSan, and the second LLVM.
+test: test-deps build
+	@mkdir -p $(BUILD)/asan $(BUILD)/second
+	@$(call configure,$(BUILD)/asan,RelWithDebInfo,-DATTNC_SANITIZE=ON -DATTNC_LLVM=$(FIRST_LLVM))
+	@$(CMAKE) --build $(BUILD)/asan -j $(JOBS)
+	@if [ -n "$(SECOND_LLVM)" ]; then \
+	  $(CMAKE) -S . -B $(BUILD)/second -DCMAKE_BUILD_TYPE=Release -DATTNC_LLVM=$(SECOND_LLVM) > $(BUILD)/second.log 2>&1 && \
+	  $(CMAKE) --build $(BUILD)/second -j $(JOBS) && \
+	  (cd $(BUILD)/second && ctest --output-on-failure -L second); fi
+	@cd $(BUILD)/asan && ctest --output-on-failure -L asan
+	@cd $(BUILD) && ctest --output-on-failure -LE nightly
+
+test-nightly: test
+	@cd $(BUILD) && ctest --output-on-failure -L nightly
+
+install: build
+	@$(CMAKE) --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	rm -rf $(BUILD)

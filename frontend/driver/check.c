@@ -1,0 +1,230 @@
+/* Command `check`: the compiled kernel against the f64 reference of the program as written.
+ *
+ * The error is the largest difference over the largest reference value. Its bound grows with the
+ * condition number: the worst sum of |weight * value| over the sum that the output keeps, so that
+ * similarities that cancel are judged by what floating point can give (docs/numerics.md). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/driver/driver.h"
+#include "frontend/driver/values.h"
+
+/* 33 units in the last place at condition 1, growing with the depth of the summation tree. */
+static const double base_bound[] = {[TYPE_F32] = 2e-6, [TYPE_F64] = 8e-15};
+
+enum { ROW_BUDGET = 200000000 };
+
+struct finding {
+    double error, scale, condition, bound;
+    int64_t at[4];          /* b, h, row, column of the largest difference */
+    double got, want;
+    int64_t rows;
+    bool bad_number;        /* one is NaN or inf where the other is not */
+};
+
+/* sum |w v| / |normaliser|, the scale rounding errors are relative to. */
+static ir_ref
+condition_node(struct ir_func *f)
+{
+    const struct ir_node out = f->nodes[f->root[ROOT_OUT]];
+    const struct ir_node num_node = f->nodes[f->root[ROOT_NUM]];
+    span_t at = {0, 0};
+    if (num_node.op != IR_rsum)
+        return 0;
+    ir_ref n = ir_rsum(f, AX_j, ir_op1(f, IR_abs, num_node.arg[0], at), at);
+    if (out.op != IR_select || f->nodes[out.arg[1]].op != IR_div)
+        return n;
+    ir_ref norm = f->nodes[out.arg[1]].arg[1];
+    return ir_op2(f, IR_div, n, ir_op1(f, IR_abs, norm, at), at);
+}
+
+static void
+compare_row(struct values *v, struct finding *r, const num *want, const num *cond, const int64_t at[3])
+{
+    int64_t m = v->dims[DIM_M], h = v->dims[DIM_H], nq = v->dims[DIM_NQ];
+    for (int64_t c = 0; c < m; c++) {
+        double w = want[c].f, g = values_get(v, 3, ((at[0] * h + at[1]) * nq + at[2]) * m + c);
+        double e = fabs(w - g);
+        if (isfinite(w) && fabs(w) > r->scale)
+            r->scale = fabs(w);
+        if (cond && isfinite(cond[c].f) && cond[c].f > r->condition)
+            r->condition = cond[c].f;
+        bool both_odd = !isfinite(w) && !isfinite(g);
+        if (both_odd || e <= r->error)
+            continue;
+        r->bad_number = r->bad_number || !isfinite(e);
+        r->error = e;
+        r->got = g;
+        r->want = w;
+        for (int k = 0; k < 3; k++)
+            r->at[k] = at[k];
+        r->at[3] = c;
+    }
+}
+
+/* Rows to compare: all, or evenly spread ones when the reference would take too long. */
+static bool
+compare(struct ir_func *f, struct values *v, struct finding *r, const char **why)
+{
+    struct interp_input in = values_interp(v);
+    const int64_t *d = v->dims;
+    double work = (double)d[DIM_B] * (double)d[DIM_H] * (double)d[DIM_NQ] * (double)d[DIM_N] *
+                  (double)(d[DIM_D] + d[DIM_M]);
+    int64_t step = work > ROW_BUDGET ? (int64_t)(work / ROW_BUDGET) + 1 : 1;
+    ir_ref cn = condition_node(f);
+    num *want = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1)), *cond = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1));
+    bool ok = true;
+    memset(r, 0, sizeof *r);
+    for (int64_t b = 0; b < d[DIM_B]; b++)
+        for (int64_t h = 0; h < d[DIM_H]; h++)
+            for (int64_t i = 0; i < d[DIM_NQ] && ok; i += i + step < d[DIM_NQ] || i + 1 == d[DIM_NQ] ? step : d[DIM_NQ] - 1 - i) {
+                int64_t at[3] = {b, h, i};
+                ok = interp_rows(f, f->root[ROOT_OUT], &in, b, h, i, 1, want, why) &&
+                     (!cn || interp_rows(f, cn, &in, b, h, i, 1, cond, why));
+                if (ok)
+                    compare_row(v, r, want, cn ? cond : NULL, at);
+                r->rows++;
+            }
+    free(want);
+    free(cond);
+    double scale = r->scale > 0 ? r->scale : 1;
+    r->error /= scale;
+    r->condition = r->condition / scale > 1 ? r->condition / scale : 1;
+    r->bound = base_bound[f->type] * sqrt(1 + log2((double)(d[DIM_N] > 1 ? d[DIM_N] : 1))) * r->condition;
+    return ok;
+}
+
+static void
+report_text(const struct values *v, const struct finding *r, bool pass)
+{
+    const int64_t *d = v->dims;
+    printf("%s  b=%lld h=%lld/%lld n_q=%lld n=%lld D=%lld M=%lld  error %.2e (bound %.2e, condition %.3g)",
+           pass ? "PASS" : "FAIL", (long long)d[DIM_B], (long long)d[DIM_H], (long long)d[DIM_G],
+           (long long)d[DIM_NQ], (long long)d[DIM_N], (long long)d[DIM_D], (long long)d[DIM_M], r->error,
+           r->bound, r->condition);
+    if (r->error > 0)
+        printf("  largest at out[%lld,%lld,%lld,%lld]: %.9g, expected %.9g", (long long)r->at[0],
+               (long long)r->at[1], (long long)r->at[2], (long long)r->at[3], r->got, r->want);
+    if (r->rows < d[DIM_B] * d[DIM_H] * d[DIM_NQ])
+        printf("  (%lld rows compared)", (long long)r->rows);
+    putchar('\n');
+}
+
+static void
+report_json(const struct values *v, const struct finding *r, bool pass, bool first)
+{
+    const int64_t *d = v->dims;
+    printf("%s\n    {\"b\": %lld, \"h\": %lld, \"g\": %lld, \"n_q\": %lld, \"n\": %lld, \"D\": %lld, \"M\": %lld, "
+           "\"error\": %.6e, \"bound\": %.6e, \"condition\": %.6e, \"rows\": %lld, \"pass\": %s}",
+           first ? "" : ",", (long long)d[DIM_B], (long long)d[DIM_H], (long long)d[DIM_G], (long long)d[DIM_NQ],
+           (long long)d[DIM_N], (long long)d[DIM_D], (long long)d[DIM_M], isfinite(r->error) ? r->error : 1e308,
+           r->bound, r->condition, (long long)r->rows, pass ? "true" : "false");
+}
+
+static int
+check_one(struct unit *u, const struct options *o, const attn_kernel *k, const int64_t *dims, bool first)
+{
+    struct values v;
+    struct finding r;
+    const char *why = NULL;
+    int rc = EXIT_ENV;
+    attn_exec exec = {.threads = (int)o->threads};
+    if (!values_alloc(&v, u->source_func, k, dims)) {
+        fprintf(stderr, "attnc: these sizes are too large to check\n");
+    } else {
+        values_random(&v, (uint64_t)o->seed + 1, false);
+        if (values_launch(&v, &exec)) {
+            fprintf(stderr, "attnc: %s\n", attn_message());
+            rc = EXIT_DIAG;
+        } else if (!compare(u->source_func, &v, &r, &why)) {
+            fprintf(stderr, "attnc: the reference cannot evaluate these sizes: %s\n", why);
+        } else {
+            bool pass = !r.bad_number && r.error <= r.bound;
+            if (o->json)
+                report_json(&v, &r, pass, first);
+            else
+                report_text(&v, &r, pass);
+            rc = pass ? EXIT_OK : EXIT_DIAG;
+        }
+    }
+    values_free(&v);
+    return rc;
+}
+
+/* Sizes to check when none are given: tails, several tiles, fewer queries than keys. */
+static const int64_t default_sizes[][DIM_USER] = {
+    {1, 1, 1, 1, 1, 3, 2}, {2, 4, 2, 17, 17, 7, 5}, {1, 2, 1, 130, 130, 16, 17}, {1, 2, 2, 70, 300, 64, 64},
+    {1, 1, 1, 1000, 1000, 32, 32},
+};
+
+/* dims[] for one run: fixed sizes, then --at, then the row, and 6 for dims the program added. */
+static bool
+sizes_for(const struct ir_func *f, const int64_t *row, const struct dim_override *at, int nat, int64_t *dims)
+{
+    bool given[64] = {false};
+    for (uint32_t k = 0; k < f->ndims; k++)
+        dims[k] = f->dims[k].size > 0 ? f->dims[k].size : k < DIM_USER ? row[k] : 6;
+    for (int a = 0; a < nat; a++) {
+        int k = ir_dim_find(f, at[a].name);
+        if (k < 0) {
+            usage_error("--at names '%s', which is no dimension of this program", at[a].name);
+            return false;
+        }
+        if (f->dims[k].size > 0 && f->dims[k].size != at[a].size) {
+            usage_error("--at gives %s = %lld, but the program fixes it to %lld", at[a].name,
+                        (long long)at[a].size, (long long)f->dims[k].size);
+            return false;
+        }
+        dims[k] = at[a].size;
+        if (k < 64)
+            given[k] = true;
+    }
+    if (nat && given[DIM_N] && !given[DIM_NQ])
+        dims[DIM_NQ] = dims[DIM_N];
+    if (nat && given[DIM_D] && !given[DIM_M] && !f->dims[DIM_M].size)
+        dims[DIM_M] = dims[DIM_D];
+    return true;
+}
+
+static int
+check_all(struct unit *u, const struct options *o, const attn_kernel *k)
+{
+    static const int64_t at_row[DIM_USER] = {1, 2, 1, 256, 256, 64, 64};
+    struct dim_override at[MAX_LIST];
+    int nat, worst = EXIT_OK, n = sizeof default_sizes / sizeof *default_sizes;
+    int64_t *dims = ARENA_ARRAY(u->arena, int64_t, u->func->ndims);
+    if (!parse_sizes(&o->at, "at", at, MAX_LIST, &nat, u->arena))
+        return EXIT_USAGE;
+    if (o->json)
+        printf("{\"name\": \"%s\", \"schedule\": \"%s\", \"checks\": [", u->func->name, u->prog->schedule);
+    for (int c = 0; c < (nat ? 1 : n); c++) {
+        if (!sizes_for(u->func, nat ? at_row : default_sizes[c], at, nat, dims))
+            return EXIT_USAGE;
+        int rc = check_one(u, o, k, dims, c == 0);
+        if (rc != EXIT_OK)
+            worst = rc;
+    }
+    if (o->json)
+        printf("\n]}\n");
+    return worst;
+}
+
+int
+command_check(const struct options *o)
+{
+    struct unit u;
+    struct cg_module *m = NULL;
+    struct cg_jit *jit = NULL;
+    const attn_kernel *k = NULL;
+    int rc = unit_open(&u, o->inputs[0], o);
+    if (rc == EXIT_OK)
+        rc = unit_jit(&u, o, &m, &jit, &k);
+    if (rc == EXIT_OK)
+        rc = check_all(&u, o, k);
+    cg_jit_free(jit);
+    cg_free(m);
+    unit_close(&u);
+    return rc;
+}

@@ -1,0 +1,130 @@
+/* Command `explain`: what was understood, derived, proven and decided, in words and formulas. */
+#include <stdio.h>
+#include <string.h>
+
+#include "frontend/driver/driver.h"
+
+static const char *const positivity_words[] = {
+    [POS_UNKNOWN] = "sign not known", [POS_ANY_SIGN] = "may be zero or negative",
+    [POS_NONNEG] = "proven >= 0", [POS_POSITIVE] = "proven > 0"};
+static const char *const positivity_keys[] = {
+    [POS_UNKNOWN] = "unknown", [POS_ANY_SIGN] = "any", [POS_NONNEG] = "nonnegative", [POS_POSITIVE] = "positive"};
+
+static void
+line(const char *label, const char *value)
+{
+    if (value && *value)
+        printf("  %-14s %s\n", label, value);
+}
+
+static void
+formula(const struct ir_func *f, const char *label, ir_ref n)
+{
+    struct str s = {0};
+    if (!n)
+        return;
+    ir_print_math(f, n, &s);
+    line(label, str_text(&s));
+    str_free(&s);
+}
+
+static void
+print_dims(const struct ir_func *f)
+{
+    struct str s = {0};
+    for (uint32_t k = 0; k < f->ndims; k++)
+        if (f->dims[k].size > 0)
+            str_printf(&s, "%s%s = %lld", s.len ? ", " : "", f->dims[k].name, (long long)f->dims[k].size);
+    line("fixed sizes", s.len ? str_text(&s) : "none: every size is known at run time");
+    str_free(&s);
+}
+
+static void
+explain_text(const struct unit *u)
+{
+    const struct ir_func *f = u->source_func;
+    printf("attention %s (%s)\n\nmeaning\n", f->name, f->type == TYPE_F64 ? "f64" : "f32");
+    formula(f, "similarity", f->root[ROOT_SIM]);
+    formula(f, "visible when", f->root[ROOT_MASK]);
+    formula(f, "row sum z", f->root[ROOT_DEN]);
+    print_dims(f);
+    printf("\nderivation\n");
+    if (u->nproven)
+        printf("  %-14s %d proven\n", "assertions", u->nproven);
+    line("expansion", u->why.expansion);
+    line("phi_q(q)", u->why.phi_q);
+    line("phi_k(k)", u->why.phi_k);
+    line("features d'", u->why.features);
+    line("proof", u->why.proof);
+    line("before", u->why.before);
+    line("after", u->why.after);
+    if (!u->why.expansion)
+        line("rewrite", f->kernelize ? "none" : "none asked for (no kernelize statement)");
+    printf("\nrow sum\n  %-14s %s%s%s\n", "z", positivity_words[u->func->row_sum],
+           u->func->row_sum_why ? ": " : "", u->func->row_sum_why ? u->func->row_sum_why : "");
+    printf("\nschedule\n  %-14s %s\n", u->prog->entry, u->prog->schedule);
+    line("mask", u->prog->skipped);
+}
+
+static void
+json_text(const char *key, const char *value, bool last)
+{
+    printf("  \"%s\": ", key);
+    if (value) {
+        putchar('"');
+        for (; *value; value++) {
+            if (*value == '"' || *value == '\\')
+                putchar('\\');
+            if (*value == '\n')
+                fputs("\\n", stdout);
+            else
+                putchar(*value);
+        }
+        putchar('"');
+    } else {
+        fputs("null", stdout);
+    }
+    puts(last ? "" : ",");
+}
+
+static void
+explain_json(const struct unit *u)
+{
+    struct str sim = {0};
+    ir_print_math(u->source_func, u->source_func->root[ROOT_SIM], &sim);
+    puts("{");
+    json_text("name", u->func->name, false);
+    json_text("sim", str_text(&sim), false);
+    json_text("expansion", u->why.expansion, false);
+    json_text("phi_q", u->why.phi_q, false);
+    json_text("phi_k", u->why.phi_k, false);
+    json_text("features", u->why.features, false);
+    json_text("proof", u->why.proof, false);
+    json_text("row_sum", positivity_keys[u->func->row_sum], false);
+    json_text("row_sum_why", u->func->row_sum_why, false);
+    json_text("entry", u->prog->entry, false);
+    json_text("schedule", u->prog->schedule, true);
+    puts("}");
+    str_free(&sim);
+}
+
+int
+command_explain(const struct options *o)
+{
+    struct unit u;
+    struct options with_remarks = *o;
+    with_remarks.remarks = true;
+    int rc = unit_open(&u, o->inputs[0], &with_remarks);
+    if (rc == EXIT_OK)
+        rc = unit_lower(&u, o);
+    if (rc == EXIT_OK)
+        rc = unit_passes(&u, o);
+    if (rc == EXIT_OK)
+        rc = unit_schedule(&u, o);
+    if (rc == EXIT_OK && o->json)
+        explain_json(&u);
+    else if (rc == EXIT_OK)
+        explain_text(&u);
+    unit_close(&u);
+    return rc;
+}

@@ -1,0 +1,140 @@
+#include "frontend/driver/values.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t
+element_size(const struct values *v)
+{
+    return v->kernel->type == ATTN_TYPE_F64 ? 8 : 4;
+}
+
+static void
+describe_tensor(struct values *v, int t)
+{
+    const attn_tensor *x = &v->kernel->tensors[t];
+    v->tensor[t] = (DLTensor){.data = v->data[t], .device = {kDLCPU, 0}, .ndim = x->rank,
+                              .dtype = {kDLFloat, (uint8_t)(element_size(v) * 8), 1}, .shape = v->shape[t]};
+}
+
+bool
+values_alloc(struct values *v, const struct ir_func *f, const attn_kernel *k, const int64_t *dims)
+{
+    memset(v, 0, sizeof *v);
+    v->f = f;
+    v->kernel = k;
+    v->dims = xmalloc(sizeof *v->dims * f->ndims);
+    memcpy(v->dims, dims, sizeof *dims * f->ndims);
+    v->scalars = xmalloc(sizeof(double) * (size_t)(k->nscalars + 1));
+    v->scalar_nums = xmalloc(sizeof(num) * (size_t)(k->nscalars + 1));
+    v->params = xmalloc(sizeof(num *) * (f->nparams + 1));
+    if (k->ntensors > VALUES_MAX_TENSORS)
+        return false;
+    for (int t = 0; t < k->ntensors; t++) {
+        v->count[t] = 1;
+        for (int a = 0; a < k->tensors[t].rank; a++) {
+            v->shape[t][a] = dims[k->tensors[t].dims[a]];
+            if (__builtin_mul_overflow(v->count[t], v->shape[t][a], &v->count[t]))
+                return false;
+        }
+        if (v->count[t] > (int64_t)1 << 31)
+            return false;
+        v->data[t] = xmalloc((size_t)v->count[t] * element_size(v));
+        describe_tensor(v, t);
+    }
+    return true;
+}
+
+static double
+uniform(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+static double
+normal(uint64_t *state)
+{
+    double u = uniform(state), w = uniform(state);
+    return sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * w);
+}
+
+static void
+put(struct values *v, int t, int64_t i, double x)
+{
+    if (element_size(v) == 8)
+        ((double *)v->data[t])[i] = x;
+    else
+        ((float *)v->data[t])[i] = (float)x;
+}
+
+double
+values_get(const struct values *v, int t, int64_t i)
+{
+    return element_size(v) == 8 ? ((double *)v->data[t])[i] : (double)((float *)v->data[t])[i];
+}
+
+void
+values_random(struct values *v, uint64_t seed, bool integers)
+{
+    uint64_t state = seed * 0x2545f4914f6cdd1du + 1;
+    for (int t = 0; t < v->kernel->ntensors; t++)
+        for (int64_t i = 0; i < v->count[t]; i++) {
+            double x = t == 3 ? 0 : t < 3 ? normal(&state) : 1 - uniform(&state);
+            put(v, t, i, integers && t != 3 ? floor(uniform(&state) * 4) - 1 : x);
+        }
+    for (int s = 0; s < v->kernel->nscalars; s++)
+        v->scalars[s] = v->kernel->scalars[s].has_default ? v->kernel->scalars[s].value : 1;
+}
+
+struct interp_input
+values_interp(struct values *v)
+{
+    int tensor = 4, scalar = 0;
+    for (int t = 0; t < v->kernel->ntensors; t++) {
+        if (t == 3)
+            continue;
+        free(v->exact[t]);
+        v->exact[t] = xmalloc(sizeof(num) * (size_t)(v->count[t] + 1));
+        for (int64_t i = 0; i < v->count[t]; i++)
+            v->exact[t][i].f = values_get(v, t, i);
+    }
+    for (uint32_t p = 0; p < v->f->nparams; p++) {
+        if (v->f->params[p].rank) {
+            v->params[p] = v->exact[tensor++];
+        } else {
+            /* the kernel computes with the scalar rounded to its type */
+            double x = v->scalars[scalar];
+            v->scalar_nums[scalar].f = element_size(v) == 8 ? x : (double)(float)x;
+            v->params[p] = &v->scalar_nums[scalar++];
+        }
+    }
+    return (struct interp_input){.dom = NUM_F64, .dims = v->dims, .q = v->exact[0], .k = v->exact[1],
+                                 .v = v->exact[2], .params = v->params};
+}
+
+int
+values_launch(struct values *v, attn_exec *exec)
+{
+    const DLTensor *t[VALUES_MAX_TENSORS];
+    for (int k = 0; k < v->kernel->ntensors; k++)
+        t[k] = &v->tensor[k];
+    return attn_launch(v->kernel, 0, t, v->scalars, exec);
+}
+
+void
+values_free(struct values *v)
+{
+    for (int t = 0; t < VALUES_MAX_TENSORS; t++) {
+        free(v->data[t]);
+        free(v->exact[t]);
+    }
+    free(v->dims);
+    free(v->scalars);
+    free(v->scalar_nums);
+    free((void *)v->params);
+    memset(v, 0, sizeof *v);
+}

@@ -1,0 +1,45 @@
+import os
+
+import lit.formats
+
+config.name = "attnc"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".attn", ".test", ".air"]
+config.excludes = ["Inputs", "unit", "install", "lint"]
+config.test_source_root = os.path.join(config.source_dir, "tests")
+
+tools = os.path.dirname(config.filecheck)
+config.environment["PATH"] = os.pathsep.join([tools, config.environment.get("PATH", "")])
+config.environment["LC_ALL"] = "C.UTF-8"
+config.environment["NO_COLOR"] = "1"
+sanitized = config.sanitize.upper() in ("ON", "1", "TRUE")
+if sanitized:
+    config.environment["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99"
+    config.environment["LSAN_OPTIONS"] = "suppressions=" + os.path.join(config.test_source_root, "lsan.supp")
+    config.environment["UBSAN_OPTIONS"] = "print_stacktrace=1"
+
+include = os.path.join(config.source_dir, "runtime")
+config.substitutions += [
+    ("%attnc", config.attnc),
+    ("%FileCheck", config.filecheck),
+    ("%python", config.python),
+    ("%cc_aarch64", config.aarch64_cc),
+    ("%qemu_aarch64", config.qemu_aarch64),
+    ("%cc", config.cc),
+    ("%libattn", os.path.join(config.build_dir, "runtime", "libattn.a")),
+    ("%include", include),
+    ("%dlpack", config.dlpack),
+    ("%examples", os.path.join(config.source_dir, "examples")),
+    ("%src", config.source_dir),
+]
+
+with open("/proc/cpuinfo") as f:
+    flags = f.read()
+for feature, flag in (("host-avx2", " avx2 "), ("host-avx512f", " avx512f ")):
+    if flag in flags:
+        config.available_features.add(feature)
+config.available_features.add("llvm" + config.llvm_major)
+if config.aarch64_cc and "NOTFOUND" not in config.aarch64_cc and "NOTFOUND" not in config.qemu_aarch64:
+    config.available_features.add("qemu-aarch64")
+if sanitized:
+    config.available_features.add("asan")
