@@ -1,0 +1,174 @@
+/* Command `run`: the kernel, compiled in memory, on NumPy arrays. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/driver/driver.h"
+#include "frontend/driver/npy.h"
+#include "frontend/driver/values.h"
+
+/* The arrays given on the command line, in the order of the kernel's tensors. */
+struct arrays {
+    const attn_kernel *kernel;
+    struct npy at[VALUES_MAX_TENSORS];
+    bool given[VALUES_MAX_TENSORS];
+    double scalars[VALUES_MAX_TENSORS];
+    bool scalar_given[VALUES_MAX_TENSORS];
+};
+
+static int
+unknown_name(const attn_kernel *k, const char *name)
+{
+    struct str s = {0};
+    for (int t = 0; t < k->ntensors; t++)
+        if (t != 3)
+            str_printf(&s, "%s%s", s.len ? ", " : "", k->tensors[t].name);
+    for (int t = 0; t < k->nscalars; t++)
+        str_printf(&s, ", %s", k->scalars[t].name);
+    int rc = usage_error("'%s' is no input of %s; its inputs are %s", name, k->name, str_text(&s));
+    str_free(&s);
+    return rc;
+}
+
+static int
+read_tensor(struct arrays *a, int t, const char *path)
+{
+    char err[512];
+    enum npy_type want = a->kernel->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32;
+    if (a->given[t])
+        return usage_error("%s is given twice", a->kernel->tensors[t].name);
+    if (!npy_read(path, &a->at[t], err, sizeof err)) {
+        fprintf(stderr, "attnc: %s: %s\n", a->kernel->tensors[t].name, err);
+        return EXIT_DIAG;
+    }
+    a->given[t] = true;
+    if (a->at[t].type != want) {
+        fprintf(stderr, "attnc: %s: %s holds %s, expected %s\n", a->kernel->tensors[t].name, path,
+                npy_type_name(a->at[t].type), npy_type_name(want));
+        return EXIT_DIAG;
+    }
+    return EXIT_OK;
+}
+
+static int
+read_argument(struct arrays *a, const char *word)
+{
+    const char *eq = strchr(word, '=');
+    size_t n = (size_t)(eq - word);
+    for (int t = 0; t < a->kernel->ntensors; t++)
+        if (t != 3 && strlen(a->kernel->tensors[t].name) == n && !strncmp(word, a->kernel->tensors[t].name, n))
+            return read_tensor(a, t, eq + 1);
+    for (int s = 0; s < a->kernel->nscalars; s++) {
+        const char *name = a->kernel->scalars[s].name;
+        if (strlen(name) != n || strncmp(word, name, n))
+            continue;
+        char *end;
+        a->scalars[s] = strtod(eq + 1, &end);
+        if (end == eq + 1 || *end)
+            return usage_error("%s is '%s', must be a number", name, eq + 1);
+        a->scalar_given[s] = true;
+        return EXIT_OK;
+    }
+    char name[128];
+    snprintf(name, sizeof name, "%.*s", (int)n, word);
+    return unknown_name(a->kernel, name);
+}
+
+static int
+read_arguments(struct arrays *a, const struct options *o)
+{
+    for (int k = 0; k < o->args.n; k++) {
+        int rc = read_argument(a, o->args.at[k]);
+        if (rc != EXIT_OK)
+            return rc;
+    }
+    for (int t = 0; t < a->kernel->ntensors; t++)
+        if (t != 3 && !a->given[t])
+            return usage_error("input %s is missing: give %s=FILE.npy", a->kernel->tensors[t].name,
+                               a->kernel->tensors[t].name);
+    for (int s = 0; s < a->kernel->nscalars; s++) {
+        if (!a->scalar_given[s] && !a->kernel->scalars[s].has_default)
+            return usage_error("input %s is missing and has no default: give %s=NUMBER", a->kernel->scalars[s].name,
+                               a->kernel->scalars[s].name);
+        if (!a->scalar_given[s])
+            a->scalars[s] = a->kernel->scalars[s].value;
+    }
+    return EXIT_OK;
+}
+
+static DLTensor
+as_tensor(const attn_kernel *k, void *data, int rank, int64_t *shape)
+{
+    uint8_t bits = k->type == ATTN_TYPE_F64 ? 64 : 32;
+    return (DLTensor){.data = data, .device = {kDLCPU, 0}, .ndim = rank, .dtype = {kDLFloat, bits, 1}, .shape = shape};
+}
+
+/* out has q's batch, heads and queries and v's width; attn_launch checks everything. */
+static int
+run_kernel(struct arrays *a, const struct options *o)
+{
+    const attn_kernel *k = a->kernel;
+    DLTensor t[VALUES_MAX_TENSORS];
+    const DLTensor *args[VALUES_MAX_TENSORS];
+    int64_t shape[4] = {0}, count = 1;
+    char err[512];
+    for (int i = 0; i < 3; i++)
+        if (a->at[i].rank != 4) {
+            fprintf(stderr, "attnc: %s: has %d axes, expected 4: [batch, heads, tokens, width]\n", k->tensors[i].name,
+                    a->at[i].rank);
+            return EXIT_DIAG;
+        }
+    for (int i = 0; i < 3; i++)
+        shape[i] = a->at[0].shape[i];
+    shape[3] = a->at[2].shape[3];
+    for (int i = 0; i < 4; i++)
+        if (__builtin_mul_overflow(count, shape[i], &count) || count > (int64_t)1 << 40) {
+            fprintf(stderr, "attnc: out: its size overflows\n");
+            return EXIT_DIAG;
+        }
+    void *out = xmalloc((size_t)count * 8);
+    for (int i = 0; i < k->ntensors; i++) {
+        t[i] = i == 3 ? as_tensor(k, out, 4, shape) : as_tensor(k, a->at[i].data, a->at[i].rank, a->at[i].shape);
+        args[i] = &t[i];
+    }
+    attn_exec exec = {.threads = (int)o->threads};
+    int rc = EXIT_OK;
+    if (attn_launch(k, 0, args, a->scalars, &exec)) {
+        fprintf(stderr, "attnc: %s\n", attn_message());
+        rc = EXIT_DIAG;
+    } else if (!npy_write(o->output, k->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32, 4, shape, out, err, sizeof err)) {
+        fprintf(stderr, "attnc: %s\n", err);
+        rc = EXIT_ENV;
+    }
+    free(out);
+    return rc;
+}
+
+int
+command_run(const struct options *o)
+{
+    struct unit u;
+    struct cg_module *m = NULL;
+    struct cg_jit *jit = NULL;
+    struct arrays *a = NULL;
+    const attn_kernel *k = NULL;
+    if (!o->output)
+        return usage_error("run needs -o OUT.npy");
+    int rc = unit_open(&u, o->inputs[0], o);
+    if (rc == EXIT_OK)
+        rc = unit_jit(&u, o, &m, &jit, &k);
+    if (rc == EXIT_OK) {
+        a = ARENA_NEW(u.arena, struct arrays);
+        a->kernel = k;
+        rc = k->ntensors > VALUES_MAX_TENSORS ? usage_error("too many tensors") : read_arguments(a, o);
+    }
+    if (rc == EXIT_OK)
+        rc = run_kernel(a, o);
+    for (int t = 0; a && t < VALUES_MAX_TENSORS; t++)
+        npy_free(&a->at[t]);
+    cg_jit_free(jit);
+    cg_free(m);
+    unit_close(&u);
+    return rc;
+}
