@@ -9,7 +9,7 @@
 #include <llvm-c/Orc.h>
 
 #include "runtime/attn.h"
-#include "runtime/features.h"
+#include "runtime/sympow.h"
 
 struct cg_jit {
     LLVMOrcLLJITRef jit;

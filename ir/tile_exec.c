@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "runtime/attn.h"
-#include "runtime/features.h"
+#include "runtime/sympow.h"
 
 struct exec {
     const struct tile_prog *p;

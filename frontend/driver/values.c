@@ -84,7 +84,7 @@ values_random(struct values *v, uint64_t seed, bool integers)
     for (int t = 0; t < v->kernel->ntensors; t++)
         for (int64_t i = 0; i < v->count[t]; i++) {
             double x = t == 3 ? 0 : t < 3 ? normal(&state) : 1 - uniform(&state);
-            put(v, t, i, integers && t != 3 ? floor(uniform(&state) * 4) - 1 : x);
+            put(v, t, i, integers && t != 3 ? floor(uniform(&state) * 3) - 1 : x);
         }
     for (int s = 0; s < v->kernel->nscalars; s++)
         v->scalars[s] = v->kernel->scalars[s].has_default ? v->kernel->scalars[s].value : 1;

@@ -1,4 +1,4 @@
-#include "runtime/features.h"
+#include "runtime/sympow.h"
 
 #include <math.h>
 

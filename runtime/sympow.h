@@ -1,7 +1,7 @@
 /* Monomial features of one vector, for the rare similarities that keep them in order. Called by
  * generated code; not part of the public interface. */
-#ifndef ATTN_FEATURES_H
-#define ATTN_FEATURES_H
+#ifndef ATTN_SYMPOW_H
+#define ATTN_SYMPOW_H
 
 #include <stdint.h>
 
