@@ -2,7 +2,7 @@
  *
  * Nothing is simplified here, so what a pass builds is what it gets; the exceptions are those the
  * header states (a sum over an axis that is not there, a monomial of degree 1, equal renames). */
-#include "ir/ir.h"
+#include "ir/detail.h"
 
 #include <string.h>
 
@@ -27,20 +27,41 @@ mix(uint32_t h, uint32_t x)
     return h ^ h >> 15;
 }
 
+/* By value where the attribute names an interned thing, so that the thing is found through it. */
 static uint32_t
-node_hash(const struct ir_node *n)
+attr_hash(const struct ir_func *f, const struct ir_node *n)
 {
-    uint32_t h = mix(n->op, n->attr.id);
+    const uint32_t prime = 4294967291u;
+    uint32_t h = n->op;
+    if (n->op == IR_const) {
+        const fmpq *q = f->consts + n->attr.id;
+        h = mix(h, (uint32_t)fmpz_fdiv_ui(&q->num, prime));
+        return mix(h, (uint32_t)fmpz_fdiv_ui(&q->den, prime));
+    }
+    h = mix(h, n->attr.id);
+    if (n->op == IR_param) {
+        const struct ir_binding *b = &f->bindings[n->attr.num];
+        for (int k = 0; k < b->rank; k++)
+            h = mix(mix(h, b->ax[k]), (uint32_t)b->num[k]);
+        return h;
+    }
     h = mix(h, (uint32_t)n->attr.num);
-    h = mix(h, (uint32_t)n->attr.axis << 8 | n->attr.axis2);
+    return mix(h, (uint32_t)n->attr.axis << 8 | n->attr.axis2);
+}
+
+static uint32_t
+node_hash(const struct ir_func *f, const struct ir_node *n)
+{
+    uint32_t h = attr_hash(f, n);
     for (int k = 0; k < 3; k++)
         h = mix(h, n->arg[k]);
     return h;
 }
 
 static bool
-same_node(const struct ir_node *x, const struct ir_node *y)
+same_node(const struct ir_func *f, const struct ir_node *x, const struct ir_node *y)
 {
+    (void)f;
     return x->op == y->op && x->arg[0] == y->arg[0] && x->arg[1] == y->arg[1] &&
            x->arg[2] == y->arg[2] && x->attr.id == y->attr.id && x->attr.num == y->attr.num &&
            x->attr.axis == y->attr.axis && x->attr.axis2 == y->attr.axis2;
@@ -53,31 +74,41 @@ rehash(struct ir_func *f)
     f->hash = ARENA_ARRAY(f->arena, uint32_t, size);
     f->hash_size = size;
     for (ir_ref n = 1; n < f->nnodes; n++) {
-        uint32_t k = node_hash(&f->nodes[n]) & (size - 1);
+        uint32_t k = node_hash(f, &f->nodes[n]) & (size - 1);
         while (f->hash[k])
             k = (k + 1) & (size - 1);
         f->hash[k] = n;
     }
 }
 
-static ir_ref
-intern_node(struct ir_func *f, const struct ir_node *n)
+typedef bool same_fn(const struct ir_func *f, const struct ir_node *x, const struct ir_node *y);
+
+/* The slot of the node that is the same as n, or the empty slot where it belongs. */
+static uint32_t
+find_slot(struct ir_func *f, const struct ir_node *n, same_fn *same)
 {
     while ((uint64_t)f->nnodes * 2 > f->hash_size)
         rehash(f);
-    uint32_t mask = f->hash_size - 1, k = node_hash(n) & mask;
-    for (; f->hash[k]; k = (k + 1) & mask) {
-        struct ir_node *old = &f->nodes[f->hash[k]];
-        if (!same_node(old, n))
-            continue;
+    uint32_t mask = f->hash_size - 1, k = node_hash(f, n) & mask;
+    while (f->hash[k] && !same(f, &f->nodes[f->hash[k]], n))
+        k = (k + 1) & mask;
+    return k;
+}
+
+static ir_ref
+intern_node(struct ir_func *f, const struct ir_node *n)
+{
+    uint32_t slot = find_slot(f, n, same_node);
+    if (f->hash[slot]) {
+        struct ir_node *old = &f->nodes[f->hash[slot]];
         if (old->span.end == 0)
             old->span = n->span;
-        return f->hash[k];
+        return f->hash[slot];
     }
     f->nodes = arena_grow(f->arena, f->nodes, f->nnodes, f->nnodes + 1, &f->cap_nodes,
                           sizeof *f->nodes);
     f->nodes[f->nnodes] = *n;
-    f->hash[k] = f->nnodes;
+    f->hash[slot] = f->nnodes;
     return f->nnodes++;
 }
 
@@ -122,8 +153,8 @@ shape_axes(const struct ir_op_info *info, ir_attr at, ir_axes all)
     return (all & ~parts) | result;
 }
 
-static ir_axes
-result_axes(const struct ir_func *f, const struct ir_node *n)
+ir_axes
+ir_node_axes(const struct ir_func *f, const struct ir_node *n)
 {
     const struct ir_op_info *info = &ir_ops[n->op];
     ir_axes all = 0;
@@ -152,7 +183,7 @@ ir_node(struct ir_func *f, enum ir_op op, ir_attr attr, ir_ref a, ir_ref b, ir_r
     for (int k = 0; k < 3; k++)
         if ((k < n.nargs) != (n.arg[k] != 0) || n.arg[k] >= f->nnodes)
             ICE("operand %d of %s is %%%u", k, ir_ops[op].name, n.arg[k]);
-    n.axes = result_axes(f, &n);
+    n.axes = ir_node_axes(f, &n);
     return intern_node(f, &n);
 }
 
@@ -180,20 +211,29 @@ ir_input(struct ir_func *f, int which, span_t at)
     return ir_node(f, IR_input, (ir_attr){.num = which}, 0, 0, 0, at);
 }
 
+static bool
+same_const(const struct ir_func *f, const struct ir_node *x, const struct ir_node *y)
+{
+    return x->op == IR_const && fmpq_equal(f->consts + x->attr.id, f->consts + y->attr.id);
+}
+
+/* The value becomes the newest constant; if a node has it already, it is dropped again. */
 ir_ref
 ir_const_q(struct ir_func *f, const fmpq_t q, span_t at)
 {
-    uint32_t id = 0;
-    while (id < f->nconsts && !fmpq_equal(f->consts + id, q))
-        id++;
-    if (id == f->nconsts) {
-        f->consts = arena_grow(f->arena, f->consts, f->nconsts, f->nconsts + 1, &f->cap_consts,
-                               sizeof *f->consts);
-        fmpq_init(f->consts + id);
-        fmpq_set(f->consts + id, q);
+    uint32_t id = f->nconsts;
+    f->consts = arena_grow(f->arena, f->consts, id, id + 1, &f->cap_consts, sizeof *f->consts);
+    fmpq_init(f->consts + id);
+    fmpq_set(f->consts + id, q);
+    struct ir_node n = {.op = IR_const, .attr.id = id};
+    uint32_t slot = find_slot(f, &n, same_const);
+    if (f->hash[slot]) {
+        fmpq_clear(f->consts + id);
+        n.attr.id = f->nodes[f->hash[slot]].attr.id;
+    } else {
         f->nconsts++;
     }
-    return ir_node(f, IR_const, (ir_attr){.id = id}, 0, 0, 0, at);
+    return ir_node(f, IR_const, n.attr, 0, 0, 0, at);
 }
 
 ir_ref
@@ -236,27 +276,31 @@ clean_binding(const struct ir_binding *b)
 }
 
 static bool
-same_binding(const struct ir_binding *x, const struct ir_binding *y)
+same_use(const struct ir_func *f, const struct ir_node *x, const struct ir_node *y)
 {
-    return x->rank == y->rank && memcmp(x->ax, y->ax, sizeof x->ax) == 0 &&
-           memcmp(x->num, y->num, sizeof x->num) == 0;
+    if (x->op != IR_param || x->attr.id != y->attr.id)
+        return false;
+    const struct ir_binding *p = &f->bindings[x->attr.num], *q = &f->bindings[y->attr.num];
+    return memcmp(p->ax, q->ax, sizeof p->ax) == 0 && memcmp(p->num, q->num, sizeof p->num) == 0;
 }
 
+/* As with constants: the binding is dropped again if the param is already used this way. */
 ir_ref
 ir_param_use(struct ir_func *f, uint32_t param, const struct ir_binding *b, span_t at)
 {
     if (param >= f->nparams || b->rank != f->params[param].rank || b->rank > IR_MAX_RANK)
         ICE("param %u used with %d indices", param, b->rank);
-    struct ir_binding c = clean_binding(b);
-    uint32_t id = 0;
-    while (id < f->nbindings && !same_binding(&f->bindings[id], &c))
-        id++;
-    if (id == f->nbindings) {
-        f->bindings = arena_grow(f->arena, f->bindings, f->nbindings, f->nbindings + 1,
-                                 &f->cap_bindings, sizeof *f->bindings);
-        f->bindings[f->nbindings++] = c;
-    }
-    return ir_node(f, IR_param, (ir_attr){.id = param, .num = (int32_t)id}, 0, 0, 0, at);
+    uint32_t id = f->nbindings;
+    f->bindings = arena_grow(f->arena, f->bindings, id, id + 1, &f->cap_bindings,
+                             sizeof *f->bindings);
+    f->bindings[id] = clean_binding(b);
+    struct ir_node n = {.op = IR_param, .attr = {.id = param, .num = (int32_t)id}};
+    uint32_t slot = find_slot(f, &n, same_use);
+    if (f->hash[slot])
+        n.attr.num = f->nodes[f->hash[slot]].attr.num;
+    else
+        f->nbindings++;
+    return ir_node(f, IR_param, n.attr, 0, 0, 0, at);
 }
 
 ir_ref

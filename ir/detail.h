@@ -26,6 +26,12 @@ extern const char *const ir_type_names[2], *const ir_positivity_names[4], *const
  * in arena a; NULL if it is. n->axes is not looked at. */
 const char *ir_check_node(const struct ir_func *f, const struct ir_node *n, struct arena *a);
 
+/* The same for one use of a param (which exists); the binding's axes exist too. */
+const char *ir_check_binding(const struct ir_func *f, uint32_t param, const struct ir_binding *b,
+                             struct arena *a);
+/* The axes of the result, from the operation, its attribute and the operands. */
+ir_axes ir_node_axes(const struct ir_func *f, const struct ir_node *n);
+
 /* Reads one attention block, from the word attention to its closing brace; NULL after errors. */
 struct ir_func *ir_read_attention(struct text *t, struct arena *a);
 

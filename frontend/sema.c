@@ -1,0 +1,316 @@
+/* Judging statements, and putting the function together.
+ *
+ * Dimensions, params and definitions are collected first, so their order does not matter; then sim, mask
+ * and normalize are judged and the roots of ir/ir.h built from them. */
+#include "frontend/sema.h"
+
+#include <string.h>
+
+typedef void stmt_fn(struct sema *s, const struct ast_stmt *st);
+#define STMT(id, keyword, handler) static stmt_fn handler;
+#include "frontend/statements.def"
+static stmt_fn *const handlers[AST_ST_COUNT] = {
+#define STMT(id, keyword, handler) handler,
+#include "frontend/statements.def"
+    sema_stmt_unsupported,
+};
+
+static const span_t nowhere = {0, 0};
+
+/* False after reporting that the statement was given before. */
+static bool
+once(struct sema *s, const struct ast_stmt *st)
+{
+    const struct ast_stmt *first = s->seen[st->kind];
+    if (!first) {
+        s->seen[st->kind] = st;
+        return true;
+    }
+    diag_error(s->diag, st->span, "%s is given twice", ast_stmt_text[st->kind]);
+    diag_note(s->diag, first->span, "first here");
+    return false;
+}
+
+static void
+sema_stmt_unsupported(struct sema *s, const struct ast_stmt *st)
+{
+    const char *what = st->kind == AST_ST_INDEXED ? "index notation" : ast_stmt_text[st->kind];
+    diag_error(s->diag, st->span, "%s is not supported yet", what);
+}
+
+static void
+sema_stmt_attention(struct sema *s, const struct ast_stmt *st)
+{
+    if (once(s, st))
+        s->f->name = st->name;
+}
+
+static void
+sema_stmt_dim(struct sema *s, const struct ast_stmt *st)
+{
+    int d = ir_dim_find(s->f, st->name);
+    int64_t size = 0;
+    if (d >= 0 && (d >= DIM_USER || s->f->dims[d].size)) {
+        diag_error(s->diag, st->name_span, "the dimension '%s' is given twice", st->name);
+        return;
+    }
+    if (d < 0 && !sema_declare(s, st->name, st->name_span))
+        return;
+    if (st->expr && !sema_integer(s, st->expr, arena_printf(s->arena, "the size of %s", st->name), 1,
+                                  (int64_t)1 << 31, &size))
+        size = 1; /* keeps what depends on it quiet */
+    if (d < 0)
+        ir_dim_add(s->f, st->name, size);
+    else
+        s->f->dims[d].size = size;
+}
+
+static void
+sema_stmt_type(struct sema *s, const struct ast_stmt *st)
+{
+    static const char *const types[] = {"f32", "f64", "bf16", "f16"};
+    if (!once(s, st))
+        return;
+    for (size_t k = 0; k < 4; k++)
+        if (!strcmp(st->name, types[k])) {
+            if (k >= 2)
+                diag_error(s->diag, st->name_span, "type %s is not supported yet", st->name);
+            s->f->type = k == 1 ? TYPE_F64 : TYPE_F32;
+            return;
+        }
+    const char *near = str_nearest(st->name, types, 4);
+    diag_error(s->diag, st->name_span, "unknown type '%s'; types are f32 and f64", st->name);
+    if (near)
+        diag_help(s->diag, st->name_span, "%s", near);
+}
+
+static void
+sema_stmt_param(struct sema *s, const struct ast_stmt *st)
+{
+    struct ir_param p = {.name = st->name, .span = st->span};
+    if (!sema_declare(s, st->name, st->name_span))
+        return;
+    if (st->list.count > IR_MAX_RANK) {
+        diag_error(s->diag, st->span, "%s has %u indexes, the limit is %d", st->name, st->list.count, IR_MAX_RANK);
+        return;
+    }
+    for (uint32_t k = 0; k < st->list.count; k++) {
+        const struct ast_expr *x = st->list.at[k];
+        int d = x->kind == AST_NAME ? sema_dim(s, x->name) : -1;
+        if (d < 0 && x->kind == AST_NAME)
+            sema_unknown(s, "dimension", x->name, x->span);
+        else if (d < 0)
+            diag_error(s->diag, x->span, "the indexes of a param are dimensions");
+        p.dims[p.rank++] = (uint16_t)(d < 0 ? DIM_D : d);
+    }
+    if (st->expr) {
+        struct value v = sema_expr(s, st->expr);
+        if (v.kind == VALUE_NUMBER && s->f->nodes[v.node].op == IR_const) {
+            fmpq_t q;
+            fmpq_init(q);
+            fmpq_set(q, ir_const_value(s->f, v.node));
+            p.value = fmpz_get_d(fmpq_numref(q)) / fmpz_get_d(fmpq_denref(q));
+            fmpq_clear(q);
+            p.has_default = true;
+        } else if (v.kind != VALUE_BAD) {
+            diag_error(s->diag, st->expr->span, "the default of a param must be a constant");
+        }
+    }
+    ir_param_add(s->f, &p);
+}
+
+static void
+sema_stmt_let(struct sema *s, const struct ast_stmt *st)
+{
+    if (!sema_declare(s, st->name, st->name_span))
+        return;
+    for (uint32_t k = 0; k < st->list.count; k++) {
+        if (st->list.at[k]->kind != AST_NAME) {
+            diag_error(s->diag, st->list.at[k]->span, "a parameter must be a name");
+            return;
+        }
+        for (uint32_t i = 0; i < k; i++)
+            if (!strcmp(st->list.at[i]->name, st->list.at[k]->name)) {
+                diag_error(s->diag, st->list.at[k]->span, "the parameter '%s' is given twice", st->list.at[k]->name);
+                return;
+            }
+    }
+    s->defs = arena_grow(s->arena, s->defs, s->ndefs, s->ndefs + 1, &s->cap_defs, sizeof *s->defs);
+    s->defs[s->ndefs++] = (struct definition){.stmt = st, .name = st->name};
+}
+
+static void
+sema_stmt_kernelize(struct sema *s, const struct ast_stmt *st)
+{
+    static const char *const modes[] = {"exact", "taylor", "random", "auto"};
+    if (!once(s, st))
+        return;
+    s->f->kernelize = KERNELIZE_EXACT;
+    s->f->kernelize_span = st->span;
+    if (!st->name || !strcmp(st->name, "exact"))
+        return;
+    for (size_t k = 1; k < 4; k++)
+        if (!strcmp(st->name, modes[k])) {
+            diag_error(s->diag, st->span, "kernelize %s is not supported yet", st->name);
+            return;
+        }
+    const char *near = str_nearest(st->name, modes, 4);
+    diag_error(s->diag, st->name_span, "unknown mode '%s'; modes are exact, taylor(P), random(R, seed=S) and auto",
+               st->name);
+    if (near)
+        diag_help(s->diag, st->name_span, "%s", near);
+}
+
+static void
+sema_stmt_sim(struct sema *s, const struct ast_stmt *st)
+{
+    if (once(s, st))
+        s->f->root[ROOT_SIM] = sema_number(s, st->expr, "sim");
+}
+
+static void
+and_mask(struct sema *s, ir_ref m, span_t at)
+{
+    if (m)
+        s->mask = s->mask ? ir_op2(s->f, IR_and, s->mask, m, at) : m;
+}
+
+static void
+sema_stmt_mask(struct sema *s, const struct ast_stmt *st)
+{
+    and_mask(s, sema_truth(s, st->expr, "mask"), st->span);
+}
+
+static void
+sema_stmt_causal(struct sema *s, const struct ast_stmt *st)
+{
+    span_t at = st->span;
+    if (once(s, st))
+        and_mask(s, ir_op2(s->f, IR_le, ir_pos(s->f, AX_j, at), ir_pos(s->f, AX_i, at), at), at);
+}
+
+static void
+sema_stmt_normalize(struct sema *s, const struct ast_stmt *st)
+{
+    once(s, st); /* judged when z is known */
+}
+
+static void
+sema_stmt_assert(struct sema *s, const struct ast_stmt *st)
+{
+    const struct ast_expr *e = st->expr;
+    if (e->kind != AST_BINARY || e->op != AST_OP_EQ) {
+        if (e->kind != AST_BAD)
+            diag_error(s->diag, e->span, "an assertion has the form E1 == E2");
+        return;
+    }
+    ir_ref l = sema_number(s, e->arg[0], "each side of an assertion");
+    ir_ref r = sema_number(s, e->arg[1], "each side of an assertion");
+    if (!l || !r)
+        return;
+    struct asserts *a = s->asserts;
+    a->at = arena_grow(s->arena, a->at, a->count, a->count + 1, &s->cap_asserts, sizeof *a->at);
+    a->at[a->count++] = (struct assertion){l, r, e->span};
+}
+
+/* ---- putting it together ---- */
+
+/* Statements of these kinds are judged before the others. */
+static const uint8_t declarations[] = {AST_ST_ATTENTION, AST_ST_DIM, AST_ST_TYPE, AST_ST_KERNELIZE, AST_ST_PARAM,
+                                       AST_ST_LET};
+
+static bool
+is_declaration(const struct ast_stmt *st)
+{
+    for (size_t k = 0; k < sizeof declarations; k++)
+        if (st->kind == declarations[k])
+            return true;
+    return false;
+}
+
+static void
+apply_overrides(struct sema *s, const struct dim_override *dims, int n)
+{
+    for (int k = 0; k < n; k++) {
+        int d = ir_dim_find(s->f, dims[k].name);
+        if (d < 0)
+            diag_error(s->diag, nowhere, "-D names '%s', which is no dimension of this program", dims[k].name);
+        else if (dims[k].size < 1 || dims[k].size > (int64_t)1 << 31)
+            diag_error(s->diag, nowhere, "-D %s is %lld, must be from 1 to %lld", dims[k].name,
+                       (long long)dims[k].size, (long long)((int64_t)1 << 31));
+        else
+            s->f->dims[d].size = dims[k].size;
+    }
+}
+
+/* The divisor: normalize as a function of z. 0 stands for 1. */
+static ir_ref
+divisor(struct sema *s, ir_ref z)
+{
+    const struct ast_stmt *st = s->seen[AST_ST_NORMALIZE];
+    if (!st)
+        return z;
+    s->z = z;
+    ir_ref n = sema_number(s, st->expr, "normalize");
+    s->z = 0;
+    s->f->normalize_is_sum = n == z;
+    if (n && ((s->f->nodes[n].axes >> AX_j & 1) || ir_vector_axes(s->f, n)))
+        diag_error(s->diag, st->expr->span, "normalize is one number per query: it cannot depend on the key");
+    return n && ir_is_const(s->f, n, 1) ? 0 : n;
+}
+
+static void
+build_roots(struct sema *s)
+{
+    struct ir_func *f = s->f;
+    span_t at = f->nodes[f->root[ROOT_SIM]].span;
+    ir_ref zero = ir_const_i(f, 0, 1, nowhere), one = ir_const_i(f, 1, 1, nowhere), m = s->mask;
+    ir_ref sim = f->root[ROOT_SIM], w = m ? ir_select(f, m, sim, zero, at) : sim;
+    ir_ref z = ir_rsum(f, AX_j, w, at), numer = ir_rsum(f, AX_j, ir_op2(f, IR_mul, w, ir_input(f, 2, nowhere), at), at);
+    ir_ref count = m ? ir_rsum(f, AX_j, ir_select(f, m, one, zero, nowhere), nowhere) : ir_dimval(f, DIM_N, nowhere);
+    ir_ref any = ir_op2(f, IR_gt, count, zero, nowhere), by = divisor(s, z);
+    f->root[ROOT_MASK] = m;
+    f->root[ROOT_NUM] = numer;
+    f->root[ROOT_DEN] = by ? z : 0;
+    f->root[ROOT_ANY] = any;
+    f->root[ROOT_OUT] = ir_select(f, any, by ? ir_op2(f, IR_div, numer, by, at) : numer, zero, at);
+}
+
+struct ir_func *
+frontend_compile(struct arena *a, const struct source *src, const char *stem, const struct dim_override *dims,
+                 int ndims, struct diag *d, struct asserts *asserts)
+{
+    const struct ast_program *p = ast_parse(a, src, d);
+    if (!p)
+        return NULL;
+    struct sema *s = ARENA_NEW(a, struct sema);
+    *s = (struct sema){.arena = a, .src = src, .diag = d, .asserts = asserts};
+    s->f = ir_func_new(a, stem);
+    for (const struct ast_stmt *st = p->first; st; st = st->next)
+        if (is_declaration(st))
+            handlers[st->kind](s, st);
+    apply_overrides(s, dims, ndims);
+    for (const struct ast_stmt *st = p->first; st; st = st->next)
+        if (!is_declaration(st))
+            handlers[st->kind](s, st);
+    for (uint32_t k = 0; k < s->ndefs; k++) /* named expressions nobody used are judged all the same */
+        if (!s->defs[k].used && !s->defs[k].stmt->has_list)
+            sema_expr(s, s->defs[k].stmt->expr);
+    if (!s->seen[AST_ST_SIM])
+        diag_error(d, nowhere, "the program has no sim statement, e.g. sim = exp(q·k / √D);");
+    else if (s->f->root[ROOT_SIM] && !d->errors)
+        build_roots(s);
+    if (!d->errors)
+        return s->f;
+    ir_func_free(s->f);
+    return NULL;
+}
+
+bool
+frontend_print_ast(struct arena *a, const struct source *src, struct diag *d, struct str *out)
+{
+    const struct ast_program *p = ast_parse(a, src, d);
+    if (p)
+        ast_print(p, out);
+    return p != NULL;
+}

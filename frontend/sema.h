@@ -1,0 +1,88 @@
+/* Inside sema: the names of a program, and values of expressions as nodes of the axis IR. */
+#ifndef ATTNC_FRONTEND_SEMA_H
+#define ATTNC_FRONTEND_SEMA_H
+
+#include "frontend/ast.h"
+#include "frontend/parse.h"
+#include "frontend/frontend.h"
+
+enum value_kind {
+    VALUE_BAD,     /* already reported: silences what follows */
+    VALUE_NUMBER,
+    VALUE_VECTOR,  /* over `axis` */
+    VALUE_TRUTH,
+    VALUE_TENSOR   /* a param with indexes left: param, used */
+};
+
+struct value {
+    enum value_kind kind;
+    ir_ref node;
+    uint8_t axis;
+    uint32_t param;
+    struct ir_binding bound; /* TENSOR: its first `rank` indexes */
+};
+
+/* let NAME = ...; or let NAME(x, ...) = ...; */
+struct definition {
+    const struct ast_stmt *stmt;
+    const char *name;
+    bool active, used;       /* being evaluated: meeting it again is recursion */
+};
+
+/* Arguments of the function being inlined. */
+struct scope {
+    const struct ast_list *names;
+    const struct value *values;
+};
+
+enum { SEMA_MAX_NODES = 100000, SEMA_MAX_INLINE = 100, SEMA_MAX_POWER = 1024, SEMA_MAX_DEGREE = 16 };
+
+struct sema {
+    struct arena *arena;
+    const struct source *src;
+    struct diag *diag;
+    struct ir_func *f;
+    struct definition *defs;
+    uint32_t ndefs;
+    size_t cap_defs;
+    const struct scope *scope;
+    int inlined;
+    ir_ref z;                 /* what the name z means, while normalize is judged */
+    bool too_large;           /* reported that inlining produced too much */
+    const struct ast_stmt *seen[AST_ST_COUNT]; /* statements that may come once */
+    ir_ref mask;
+    struct asserts *asserts;
+    size_t cap_asserts;
+};
+
+/* sema_expr.c: judges an expression; reports and returns VALUE_BAD on errors. */
+struct value sema_expr(struct sema *s, const struct ast_expr *e);
+/* As a number / truth value, with an error that says what it is for otherwise (0 on errors). */
+ir_ref sema_number(struct sema *s, const struct ast_expr *e, const char *what);
+ir_ref sema_truth(struct sema *s, const struct ast_expr *e, const char *what);
+/* A constant whole number; false after an error. */
+bool sema_integer(struct sema *s, const struct ast_expr *e, const char *what, int64_t lo, int64_t hi, int64_t *out);
+
+/* sema_names.c */
+/* The dimension of that name (b and h also name B and H), or -1. */
+int sema_dim(const struct sema *s, const char *name);
+struct definition *sema_definition(struct sema *s, const char *name);
+/* Reports an unknown name with the nearest known one. */
+void sema_unknown(struct sema *s, const char *what, const char *name, span_t at);
+/* Reports if the name is taken or reserved. */
+bool sema_declare(struct sema *s, const char *name, span_t at);
+const char *sema_describe(struct sema *s, const struct value *v);
+
+struct sema_function {
+    const char *name;
+    int fewest, most;
+    int rule;
+    enum ir_op op;
+};
+extern const struct sema_function sema_functions[];
+extern const int sema_function_count;
+
+enum sema_rule { RULE_ARITH, RULE_POWER, RULE_COMPARE, RULE_LOGIC, RULE_DOT, RULE_OUTER, RULE_MATMUL, RULE_MAP,
+                 RULE_FOLD, RULE_NORM, RULE_NORM2, RULE_SYMPOW, RULE_ROLL };
+
+#endif
