@@ -6,6 +6,8 @@
  * becomes the relative error of the result. */
 #include "codegen/vmath_build.h"
 
+#include <math.h>
+
 /* Coefficients of W and T: codegen/vmath.sollya, "log f32", "log lo", "log f64", "pow T". */
 static const double w_f32[] = { 0x1.555556p-1, 0x1.99986ep-2, 0x1.24c134p-2, 0x1.ce88ccp-3 };
 static const double w_low[] = {
@@ -93,7 +95,7 @@ vm_log(struct vm *v, val x, val y)
 {
     const struct log_format *f = vmb_double(v) ? &fmt_f64 : &fmt_f32;
     struct vpoly w = vmb_double(v) ? (struct vpoly){ 7, w_f64 } : (struct vpoly){ 4, w_f32 };
-    val zero = vmb_k(v, 0), inf = vmb_k(v, 1e999), r;
+    val zero = vmb_k(v, 0), inf = vmb_k(v, INFINITY), r;
 
     (void)y;
     r = log_of_split(v, f, w, split(v, f, x, true), NULL);
@@ -186,7 +188,7 @@ pow_positive(struct vm *v, val a, val y, bool low)
 static val
 pow_wide(struct vm *v, val x, val y, bool low)
 {
-    val zero = vmb_k(v, 0), one = vmb_k(v, 1), inf = vmb_k(v, 1e999), a = vmb_abs(v, x);
+    val zero = vmb_k(v, 0), one = vmb_k(v, 1), inf = vmb_k(v, INFINITY), a = vmb_abs(v, x);
     val yc, r, down, whole, half, even, signed_r, neg, c;
 
     yc = vmb_clamp_hi(v, vmb_clamp_lo(v, y, vmb_k(v, -0x1p65)), vmb_k(v, 0x1p65));

@@ -6,6 +6,7 @@
  * on the right 192 bits of 2/pi (M. H. Payne and R. N. Hanek, SIGNUM Newsletter 18 (1983)). */
 #include "codegen/vmath_build.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Coefficients: codegen/vmath.sollya, "sin lo", "sin f64", "cos lo", "cos f64". */
@@ -280,7 +281,7 @@ sin_wide(struct vm *v, val x, unsigned quarter, bool low)
     if (quarter == 0) /* keeps -0 and subnormals */
         fast = vmb_sel(v, vmb_cmp(v, LLVMRealOLT, a, vmb_k(v, 0x1p-27)), x, fast);
     large = vmb_land(v, vmb_cmp(v, LLVMRealOGT, a, vmb_k(v, LARGE)),
-                     vmb_cmp(v, LLVMRealOLT, a, vmb_k(v, 1e999)));
+                     vmb_cmp(v, LLVMRealOLT, a, vmb_k(v, INFINITY)));
     block[0] = here;
     block[1] = LLVMAppendBasicBlockInContext(v->ctx, fn, "trig.large");
     join = LLVMAppendBasicBlockInContext(v->ctx, fn, "trig.join");

@@ -1,0 +1,220 @@
+/* expand: the similarity as a sum of products of a query side and a key side, degree by degree.
+ *
+ *     (q·k + 1)^2   ->   1 + rsum[d](q * 2*k) + rsum[sym(d,2)](mono_2(q) * weighted mono_2(k))
+ *
+ * The exact coefficients and multinomial weights stay on the key side, so no root is rounded and negative
+ * coefficients need no special case. Terms that share the dots and the query side become one block. */
+#include "passes/split.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const span_t nowhere = {0, 0};
+
+/* Terms with the same dots (and the same query factors): A * (sum of key sides). */
+struct block {
+    ulong dots[SPLIT_MAX_ATOMS];
+    ulong left[SPLIT_MAX_ATOMS];   /* query and neutral factors */
+    ir_ref a, b;                   /* scalar factors of each side */
+    ulong degree;
+};
+
+struct expansion {
+    struct split s;
+    struct block at[PASS_MAX_TERMS];
+    int n;
+};
+
+static bool
+is_left(const struct split_atom *a)
+{
+    return a->kind != ATOM_DOT && a->side != SIDE_KEY;
+}
+
+static ir_ref
+factor_product(struct expansion *x, const ulong *exps, bool left, const fmpq *c, span_t at)
+{
+    struct ir_func *f = x->s.f;
+    ir_ref r = c ? ir_const_q(f, c, at) : ir_const_i(f, 1, 1, at);
+    for (int k = 0; k < x->s.natoms; k++) {
+        const struct split_atom *a = &x->s.atom[k];
+        if (!exps[k] || a->kind == ATOM_DOT || is_left(a) != left)
+            continue;
+        ir_ref p = exps[k] == 1 ? a->node : ir_powi(f, a->node, (int)exps[k], at);
+        r = pass_mul(f, r, p, at);
+    }
+    return r;
+}
+
+static struct block *
+block_for(struct expansion *x, const ulong *exps, span_t at)
+{
+    struct block b = {.degree = 0};
+    for (int k = 0; k < x->s.natoms; k++) {
+        const struct split_atom *a = &x->s.atom[k];
+        if (a->kind == ATOM_DOT)
+            b.degree += b.dots[k] = exps[k];
+        else if (is_left(a))
+            b.left[k] = exps[k];
+    }
+    for (int k = 0; k < x->n; k++)
+        if (!memcmp(x->at[k].dots, b.dots, sizeof b.dots) && !memcmp(x->at[k].left, b.left, sizeof b.left))
+            return &x->at[k];
+    if (x->n == PASS_MAX_TERMS) {
+        diag_error(x->s.diag, at, "the similarity expands to more than %d groups of terms", PASS_MAX_TERMS);
+        return NULL;
+    }
+    b.a = factor_product(x, exps, true, NULL, at);
+    x->at[x->n] = b;
+    return &x->at[x->n++];
+}
+
+static bool
+collect_blocks(struct expansion *x, const split_poly *p, span_t at)
+{
+    fmpq_t c;
+    bool ok = true;
+    fmpq_init(c);
+    for (slong i = 0; i < fmpq_mpoly_length(p, x->s.ctx) && ok; i++) {
+        ulong exps[SPLIT_MAX_ATOMS] = {0};
+        split_term(&x->s, p, i, c, exps);
+        struct block *b = block_for(x, exps, at);
+        ok = b != NULL;
+        if (!ok)
+            break;
+        ir_ref key = factor_product(x, exps, false, c, at);
+        b->b = b->b ? ir_op2(x->s.f, IR_add, b->b, key, at) : key;
+    }
+    fmpq_clear(c);
+    return ok;
+}
+
+/* Blocks with the same dots and the same key side: their query sides add up. */
+static void
+merge_blocks(struct expansion *x, span_t at)
+{
+    for (int i = 0; i < x->n; i++)
+        for (int j = i + 1; j < x->n;) {
+            struct block *a = &x->at[i], *b = &x->at[j];
+            if (a->b != b->b || memcmp(a->dots, b->dots, sizeof a->dots)) {
+                j++;
+                continue;
+            }
+            a->a = ir_op2(x->s.f, IR_add, a->a, b->a, at);
+            x->at[j] = x->at[--x->n];
+        }
+}
+
+/* The monomials of the block's dots on one side, with the axis they run over. */
+static ir_ref
+block_features(struct expansion *x, const struct block *b, bool query, uint8_t *axis, span_t at)
+{
+    struct ir_func *f = x->s.f;
+    ir_ref r = 0;
+    *axis = AX_UNIT;
+    for (int k = 0; k < x->s.natoms; k++) {
+        const struct split_atom *a = &x->s.atom[k];
+        if (!b->dots[k])
+            continue;
+        ir_ref m = ir_mono(f, a->axis, (int)b->dots[k], !query, query ? a->q : a->k, at);
+        uint8_t ax = ir_axis_sym(f, a->axis, (int)b->dots[k]);
+        if (r) {
+            r = ir_outer(f, r, *axis, m, ax, at);
+            ax = ir_axis_outer(f, *axis, ax);
+        } else {
+            r = m;
+        }
+        *axis = ax;
+    }
+    return r;
+}
+
+static ir_ref
+block_term(struct expansion *x, const struct block *b, span_t at, int64_t *features)
+{
+    struct ir_func *f = x->s.f;
+    uint8_t axis;
+    ir_ref q = block_features(x, b, true, &axis, at), k = block_features(x, b, false, &axis, at);
+    int64_t n = axis_fixed_size(f, axis);
+    *features = *features < 0 || n < 0 ? -1 : n > PASS_MAX_FEATURES ? INT64_MAX / 2 : *features + n;
+    if (!q)
+        return pass_mul(f, b->a, b->b, at);
+    return ir_rsum(f, axis, ir_op2(f, IR_mul, pass_mul(f, q, b->a, at), pass_mul(f, k, b->b, at), at), at);
+}
+
+static int
+by_degree(const void *a, const void *b)
+{
+    const struct block *x = a, *y = b;
+    return x->degree < y->degree ? -1 : x->degree > y->degree;
+}
+
+static ir_ref
+build_sum(struct expansion *x, span_t at)
+{
+    int64_t features = 0;
+    ir_ref sum = 0;
+    for (int k = 0; k < x->n; k++) {
+        ir_ref t = block_term(x, &x->at[k], at, &features);
+        sum = sum ? ir_op2(x->s.f, IR_add, sum, t, at) : t;
+    }
+    if (features > PASS_MAX_FEATURES) {
+        diag_error(x->s.diag, at, "the feature map has more than the limit of %d features", PASS_MAX_FEATURES);
+        return 0;
+    }
+    return sum ? sum : ir_const_i(x->s.f, 0, 1, at);
+}
+
+static bool
+mask_factors(struct ir_func *f, struct diag *d)
+{
+    ir_ref m = f->root[ROOT_MASK];
+    if (!m || !has_axis(f, m, AX_i))
+        return true;
+    const struct ir_node *x = &f->nodes[m];
+    bool causal = x->op == IR_le && f->nodes[x->arg[0]].op == IR_pos && f->nodes[x->arg[1]].op == IR_pos;
+    if (causal)
+        diag_error(d, f->kernelize_span, "kernelize under causal is not supported yet");
+    else
+        diag_error(d, x->span, "a mask that depends on both i and j does not factor into a query side and a key side");
+    diag_note(d, nowhere, "without kernelize the mask costs only the tiles it shows");
+    return false;
+}
+
+bool
+pass_expand(struct ir_func *f, struct pass_context *c)
+{
+    ir_ref w = pass_weight(f);
+    if (f->kernelize == KERNELIZE_NONE)
+        return true;
+    if (!mask_factors(f, c->diag))
+        return false;
+    ir_ref sim = w ? pass_weight_sim(f, w) : 0;
+    if (!sim)
+        ICE("the numerator is not a sum over keys of weight times value");
+    span_t at = f->nodes[sim].span;
+    struct expansion *x = ARENA_NEW(c->scratch, struct expansion);
+    split_init(&x->s, f, c->diag);
+    split_poly *p = split_scalar(&x->s, sim);
+    ir_ref sum = 0;
+    if (p && collect_blocks(x, p, at)) {
+        merge_blocks(x, at);
+        qsort(x->at, (size_t)x->n, sizeof x->at[0], by_degree);
+        sum = build_sum(x, at);
+        split_poly *back = sum ? split_scalar(&x->s, sum) : NULL;
+        if (sum && (!back || !fmpq_mpoly_equal(p, back, x->s.ctx)))
+            ICE("the split of the similarity could not be proven equal to it");
+        if (sum) {
+            c->why->blocks = x->n;
+            c->why->expansion = math_text(f, split_node(&x->s, p, at));
+            c->why->proof = arena_printf(f->arena, "proven: both sides have the same normal form over Q (%ld term%s "
+                                         "in the atoms)", (long)fmpq_mpoly_length(p, x->s.ctx),
+                                         fmpq_mpoly_length(p, x->s.ctx) == 1 ? "" : "s");
+        }
+    }
+    split_free(&x->s);
+    if (!sum)
+        return false;
+    rewrite_replace(f, c->scratch, sim, sum);
+    return true;
+}

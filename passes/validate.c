@@ -1,0 +1,72 @@
+/* Do two functions compute the same? Random inputs, over the field where that decides exactly. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/rewrite.h"
+#include "ir/interp.h"
+
+/* True if a live node has no faithful meaning over the field. */
+static bool
+needs_f64(const struct ir_func *f, struct arena *a)
+{
+    bool *live = ir_live(f, a);
+    for (uint32_t k = 1; k < f->nnodes; k++) {
+        uint8_t op = f->nodes[k].op;
+        if (live[k] && (op == IR_rmax || op == IR_ninf || op == IR_exp || op == IR_pow || op == IR_floor))
+            return true;
+    }
+    return false;
+}
+
+static num
+random_num(enum num_domain dom, uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    return dom == NUM_GF ? (num){.u = z % GF_P} : (num){.f = (double)(z >> 11) * 0x1p-52 - 1};
+}
+
+static bool
+equal(enum num_domain dom, num a, num b)
+{
+    if (dom == NUM_GF)
+        return a.u == b.u;
+    if (isnan(a.f) || isnan(b.f) || a.f == b.f)
+        return (isnan(a.f) && isnan(b.f)) || a.f == b.f;
+    double scale = fabs(a.f) > 1 ? fabs(a.f) : 1;
+    return fabs(a.f - b.f) <= 1e-6 * scale;
+}
+
+bool
+passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *d, uint64_t seed, const char **why)
+{
+    struct arena *m = arena_new();
+    enum num_domain dom = needs_f64(a, m) || needs_f64(b, m) ? NUM_F64 : NUM_GF;
+    int64_t nq = d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_D], nk = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_D];
+    int64_t nv = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_M], no = d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_M];
+    num *x = ARENA_ARRAY(m, num, nq + nk + nv + 1), *p = ARENA_ARRAY(m, num, no + 1), *r = ARENA_ARRAY(m, num, no + 1);
+    const num **params = ARENA_ARRAY(m, const num *, a->nparams + 1);
+    for (int64_t k = 0; k < nq + nk + nv; k++)
+        x[k] = random_num(dom, &seed);
+    for (uint32_t k = 0; k < a->nparams; k++) {
+        int64_t n = 1;
+        for (int i = 0; i < a->params[k].rank; i++)
+            n *= d[a->params[k].dims[i]];
+        num *v = ARENA_ARRAY(m, num, n + 1);
+        for (int64_t i = 0; i < n; i++)
+            v[i] = random_num(dom, &seed);
+        params[k] = v;
+    }
+    struct interp_input in = {.dom = dom, .dims = d, .q = x, .k = x + nq, .v = x + nq + nk, .params = params};
+    bool ok = interp_node(a, a->root[ROOT_OUT], &in, p, why) && interp_node(b, b->root[ROOT_OUT], &in, r, why);
+    bool same = true;
+    for (int64_t k = 0; ok && k < no && same; k++)
+        same = equal(dom, p[k], r[k]);
+    if (!same)
+        *why = "the outputs differ on random inputs";
+    arena_free(m);
+    return same;
+}
