@@ -197,7 +197,6 @@ check_text(const struct source *src, struct diag *d)
 struct ast_program *
 ast_parse(struct arena *a, const struct source *src, struct diag *d)
 {
-    int before = d->errors;
     if (!check_text(src, d))
         return NULL;
     struct ast_parser *p = ARENA_NEW(a, struct ast_parser);
@@ -206,7 +205,7 @@ ast_parse(struct arena *a, const struct source *src, struct diag *d)
     if (src->len >= 3 && !memcmp(src->text, "\xEF\xBB\xBF", 3))
         p->pos = 3; /* a byte order mark */
     ast_scan_and_parse(p);
-    return d->errors == before ? p->program : NULL;
+    return p->program;
 }
 
 /* ---- printing ---- */

@@ -87,7 +87,7 @@ struct ast_program {
     struct ast_stmt *first, *last;
 };
 
-/* The program, or NULL after reporting at least one error. */
+/* The statements that could be read; errors are reported to d. NULL if the text is not UTF-8. */
 struct ast_program *ast_parse(struct arena *a, const struct source *src, struct diag *d);
 
 /* One statement a line, every operation in parentheses. */

@@ -296,9 +296,9 @@ frontend_compile(struct arena *a, const struct source *src, const char *stem, co
     for (uint32_t k = 0; k < s->ndefs; k++) /* named expressions nobody used are judged all the same */
         if (!s->defs[k].used && !s->defs[k].stmt->has_list)
             sema_expr(s, s->defs[k].stmt->expr);
-    if (!s->seen[AST_ST_SIM])
+    if (!s->seen[AST_ST_SIM] && !d->errors)
         diag_error(d, nowhere, "the program has no sim statement, e.g. sim = exp(q·k / √D);");
-    else if (s->f->root[ROOT_SIM] && !d->errors)
+    if (!d->errors)
         build_roots(s);
     if (!d->errors)
         return s->f;
@@ -312,5 +312,5 @@ frontend_print_ast(struct arena *a, const struct source *src, struct diag *d, st
     const struct ast_program *p = ast_parse(a, src, d);
     if (p)
         ast_print(p, out);
-    return p != NULL;
+    return p && !d->errors;
 }

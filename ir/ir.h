@@ -86,7 +86,7 @@ struct ir_param {
  * Unused fields are zero (they take part in hashing).
  *   INPUT  num            PARAM  id = param, num = binding (ir_func.bindings)
  *   RAT    id = constant  DIM    id = dimension       INT num      AXIS axis
- *   RENAME axis -> axis2  MONO   axis, axis2 = result, num = degree, id = 1 if weighted
+ *   RENAME axis -> axis2  MONO   axis, axis2 = result, num = degree, id: 0 plain, 1 times r!/alpha!, 2 times its root
  *   CAT    axis, axis2 (AX_UNIT: scalar operand), id = result axis
  *   OUTER  axis, axis2, id = result axis               ROLL  axis, num = shift */
 typedef struct ir_attr {

@@ -171,7 +171,7 @@ put_attr(const struct ir_func *f, const struct ir_node *n, struct str *out)
         break;
     case ATTR_MONO:
         ir_print_axis(f, at.axis, out);
-        str_printf(out, " %d%s", at.num, at.id ? " weighted" : "");
+        str_printf(out, " %d%s", at.num, at.id == 2 ? " rooted" : at.id ? " weighted" : "");
         break;
     case ATTR_ROLL:
         ir_print_axis(f, at.axis, out);

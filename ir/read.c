@@ -426,7 +426,7 @@ read_attr(struct reader *r, enum ir_attr_kind kind)
         at.num = (int32_t)text_int(t, "degree", 2, IR_MAX_DEGREE);
         if (!t->failed)
             at.axis2 = ir_axis_sym(r->f, at.axis, at.num);
-        at.id = text_take(t, "weighted");
+        at.id = text_take(t, "weighted") ? 1 : text_take(t, "rooted") ? 2 : 0;
         break;
     case ATTR_ROLL:
         at.axis = read_axis(r, false, 0);

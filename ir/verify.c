@@ -160,7 +160,7 @@ check_unary_shape(const struct ir_func *f, const struct ir_node *n, struct arena
     const struct ir_axis *x = &f->axes[at.axis2];
     if (at.num < 2 || at.num > IR_MAX_DEGREE)
         return arena_printf(a, "degree is %d, must be from 2 to %d", at.num, IR_MAX_DEGREE);
-    if (at.id > 1 || x->kind != AXK_SYM || x->p != at.axis || x->num != at.num)
+    if (at.id > 2 || x->kind != AXK_SYM || x->p != at.axis || x->num != at.num)
         return "the result axis is not that of the monomials";
     return NULL;
 }
