@@ -282,11 +282,10 @@ whole_tile(struct linear *l, ir_ref n, uint8_t axis, bool key)
         stmt_add(side_list(l, n), o);
     }
     if (scale) {
-        struct tile_stmt *r = tile_stmt_new(s->p, TILE_rowscale);
+        bool neutral = ir_side_of(s->f, scale) == SIDE_NEUTRAL;
+        struct tile_stmt *r = tile_stmt_new(s->p, neutral ? TILE_scale : TILE_rowscale);
         r->v[0] = dst;
         r->v[1] = scalar_row(s, scale);
-        if (ir_side_of(s->f, scale) == SIDE_NEUTRAL)
-            ICE("a neutral factor of an outer product was not moved to the other side");
         stmt_add(side_list(l, n), r);
     }
     return dst;
@@ -620,8 +619,8 @@ query_block(struct linear *l, int first, bool *done, tile_view acc, tile_view de
             r->v[1] = scalar_row(s, scale);
             stmt_add(&work, r);
         }
-    } else {
-        f = whole_tile(l, t->query, b->axis, false);
+    } else { /* in the order the key side was summed in */
+        f = b->kind == BLOCK_VECTOR ? vector_tile(s, t->query, b->axis) : whole_tile(l, t->query, b->axis, false);
     }
     for (int k = first; k < l->nterms; k++) {
         if (l->term[k].block != t->block || l->term[k].query != t->query || done[k])

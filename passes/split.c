@@ -226,7 +226,7 @@ split_one_sided(struct split *s, ir_ref n)
     if (x.op == IR_mul && (neutral || ir_side_of(s->f, x.arg[0]) == SIDE_NEUTRAL ||
                            ir_side_of(s->f, x.arg[1]) == SIDE_NEUTRAL))
         return poly_mul(s, split_scalar(s, x.arg[0]), split_scalar(s, x.arg[1]), x.span);
-    if (neutral && (x.op == IR_add || x.op == IR_sub)) {
+    if (x.op == IR_add || x.op == IR_sub) { /* so that sums of key factors, built by expand, read back */
         split_poly *r = split_scalar(s, x.arg[1]);
         return poly_add(s, split_scalar(s, x.arg[0]), x.op == IR_sub ? poly_neg(s, r) : r);
     }

@@ -1,0 +1,67 @@
+"""Random programs, each checked against the f64 reference. Usage: ATTNC WORKDIR COUNT SEED. Prints a failing one."""
+import os
+import random
+import subprocess
+import sys
+
+attnc, work, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+os.makedirs(work, exist_ok=True)
+rng = random.Random(seed)
+
+
+def vector(x, depth=0):
+    return rng.choice([x, x, f"(elu({x}) + 1)", f"(2*{x})", f"(u*{x})", f"roll({x}, 1)", f"(W @ {x})",
+                       f"[1, {x}]", f"sympow({x}, 2)", f"({x} ⊗ {x})", f"relu({x})"])
+
+
+def score():
+    form = rng.choice(["q·k", "q·k", "{f}"])
+    if form == "{f}":
+        shape = rng.choice(["elu({0}) + 1", "u*{0}", "[{0}, 1]", "roll({0}, 2)", "sympow({0}, 2)", "{0} ⊗ {0}", "tanh({0})",
+                            "W @ {0}", "relu({0})", "[1, √2*{0}, sympow({0}, 2)]"])
+        return f"({shape.format('q')})·({shape.format('k')})"
+    return form
+
+
+def separable():
+    s = score()
+    return rng.choice([f"({s} + 1)^2", f"({s})^2 + 0.5", f"({s}/3 - 1)^2 + 1", f"({s} + 2)^{rng.randint(1, 4)}",
+                       f"norm2(q)*norm2(k) + ({s})^2 + 1", f"({s})^2*exp(-norm2(k)/8) + 1", f"(({s})*({score()}))^2 + 1",
+                       f"exp(-norm2(q)/9)*exp(-norm2(k)/9)*({s} + 3)^2 + 1", f"1/(1 + norm2(k))*({s})^2 + 0.25"])
+
+
+def direct():
+    s = score()
+    return rng.choice([f"exp({s}/4)", f"exp({s}/√D - slope[h]*abs(i - j))", f"sigmoid({s})", f"softplus({s})", f"relu({s}) + 0.5",
+                       f"exp(-norm2(q - k)/4)", f"1/(1 + norm2(q - k))", f"abs({s}) + 1", f"elu({s}) + 1", f"exp(tau*tanh({s}))",
+                       f"({s})^2 + 1", f"max({s}, 0.1)", f"{s} > 0 ? {s} + 1 : 0.5", f"exp(norm(q - k)/4)", f"gelu({s}) + 2",
+                       f"silu({s}) + 2", f"cos({s}/4) + 2", f"exp(sin(i - j) + {s}/8)"])
+
+
+def mask():
+    return rng.choice(["", "", "causal;", "mask = i - j < 5 and j - i < 9;", "mask = j <= i or j < 3;", "mask = j != i or j == 0;",
+                       "mask = not (j > i);", "mask = j < n - 2 or j == 0;", "mask = abs(i - j) < 7;"])
+
+
+def program():
+    kernel = rng.random() < 0.5
+    text = "param tau = 0.5;\nparam slope[H];\nparam u[D];\nparam W[D,D];\n" + rng.choice(["", "", "type f64;\n"])
+    text += f"sim = {separable() if kernel else direct()};\n"
+    text += "kernelize;\n" + rng.choice(["", "mask = j < n - 2 or j == 0;\n"]) if kernel else mask() + "\n"
+    return text + rng.choice(["", "", "normalize = 1;\n", "normalize = max(abs(z), 1);\n"])
+
+
+for k in range(count):
+    text, path = program(), f"{work}/p.attn"
+    sizes = rng.choice(["n=1,D=2,M=1", "n=17,D=5,M=3", "n=67,D=7,M=16,n_q=30", "n=130,D=3,M=17", "n=40,D=8,M=8,H=4,G=2", "n=0,D=2,M=2",
+                        "n=9,n_q=0,D=3,M=3"])
+    with open(path, "w") as f:
+        f.write(text)
+    isa = rng.choice([[], [], ["--mcpu=x86-64-v2"], ["--mcpu=x86-64-v3"]]) if os.uname().machine == "x86_64" else []
+    r = subprocess.run([attnc, "check", path, "--at", sizes, "--check-each", f"--seed={k}"] + isa, capture_output=True, text=True)
+    if r.returncode == 2 and "cannot run" in r.stderr:
+        r = subprocess.run([attnc, "check", path, "--at", sizes, f"--seed={k}"], capture_output=True, text=True)
+    if r.returncode:
+        print(f"program {k} at {sizes} {isa}:\n{text}\n{r.stdout}{r.stderr}")
+        sys.exit(1)
+print(count, "programs agree")

@@ -1,0 +1,73 @@
+"""Runs every example through `attnc run` and compares with NumPy formulas. Usage: ATTNC EXAMPLES WORKDIR"""
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+attnc, examples, work = sys.argv[1:]
+os.makedirs(work, exist_ok=True)
+rng = np.random.default_rng(7)
+B, H, G, NQ, N, D, M = 2, 4, 2, 19, 37, 8, 5
+
+
+def elu(x):
+    return np.where(x > 0, x, np.expm1(x))
+
+
+def softmaxed(e):
+    return np.exp(e - e.max(-1, keepdims=True))
+
+
+pos_i = (np.arange(NQ) + N - NQ)[:, None]
+pos_j = np.arange(N)[None, :]
+causal = pos_j <= pos_i
+root = np.sqrt(D)
+slope = rng.uniform(0, 1, H).astype(np.float32)
+
+
+def masked(e, m):
+    return np.where(m, e, -np.inf)
+
+
+# name -> (weights from q, k, s), mask or None, divisor of z, extra inputs
+cases = {
+    "softmax": (lambda q, k, s: softmaxed(s / root), None),
+    "gqa": (lambda q, k, s: softmaxed(s / root), None),
+    "softmax_causal": (lambda q, k, s: softmaxed(masked(s / root, causal)), None),
+    "prefix_lm": (lambda q, k, s: softmaxed(masked(s / root, causal | (pos_j < 4))), None),
+    "alibi": (lambda q, k, s: softmaxed(masked(s / root - slope[None, :, None, None] * (pos_i - pos_j), causal)), None),
+    "softcap": (lambda q, k, s: softmaxed(30 * np.tanh(s / root / 30)), None),
+    "rbf": (lambda q, k, s: softmaxed(-((q[..., :, None, :] - k[..., None, :, :]) ** 2).sum(-1) / 2), None),
+    "quadratic": (lambda q, k, s: (s + 1) ** 2, None),
+    "quadratic_direct": (lambda q, k, s: (s + 1) ** 2, None),
+    "quadratic_phi": (lambda q, k, s: (s + 1) ** 2, None),
+    "quadratic_homogeneous": (lambda q, k, s: s ** 2, None),
+    "cubic": (lambda q, k, s: (s / 4 + 1) ** 3, None),
+    "polynomial_signed": (lambda q, k, s: s ** 2 - 2 * s + 2, None),
+    "cosine": (lambda q, k, s: s / (np.linalg.norm(q, axis=-1)[..., None] * np.linalg.norm(k, axis=-1)[..., None, :]),
+               lambda z: np.maximum(np.abs(z), 1)),
+    "relu": (lambda q, k, s: np.maximum(s, 0) + 0.01, None),
+    "elu_scalar": (lambda q, k, s: elu(s) + 1, None),
+    "elu_feature": (lambda q, k, s: (elu(q) + 1) @ np.swapaxes(elu(k) + 1, -1, -2), None),
+    "dot": (lambda q, k, s: s, lambda z: np.maximum(np.abs(z), 1)),
+}
+q = rng.standard_normal((B, H, NQ, D)).astype(np.float32)
+k = rng.standard_normal((B, G, N, D)).astype(np.float32)
+v = rng.standard_normal((B, G, N, M)).astype(np.float32)
+for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope)):
+    np.save(f"{work}/{name}.npy", array)
+q64, k64, v64 = q.astype(np.float64), np.repeat(k, H // G, 1).astype(np.float64), np.repeat(v, H // G, 1).astype(np.float64)
+assert sorted(cases) == sorted(f[:-5] for f in os.listdir(examples) if f.endswith(".attn")), "an example has no formula"
+for name, (weights, divisor) in cases.items():
+    w = weights(q64, k64, q64 @ np.swapaxes(k64, -1, -2))
+    z = w.sum(-1, keepdims=True)
+    want = (w @ v64) / (divisor(z) if divisor else z)
+    command = [attnc, "run", f"{examples}/{name}.attn", f"q={work}/q.npy", f"k={work}/k.npy", f"v={work}/v.npy",
+               "-o", f"{work}/out.npy"] + ([f"slope={work}/slope.npy"] if name == "alibi" else [])
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    got = np.load(f"{work}/out.npy")
+    condition = (np.abs(w) @ np.abs(v64) / np.abs(divisor(z) if divisor else z)).max() / np.abs(want).max()
+    error = np.abs(got - want).max() / np.abs(want).max()
+    assert got.shape == want.shape and error < 1e-5 * max(1, condition), (name, error, condition)
+print(len(cases), "examples agree")
