@@ -100,19 +100,26 @@ compare(struct unit *u, struct values *v, struct finding *r, const char **why)
     int64_t step = work > ROW_BUDGET ? (int64_t)(work / ROW_BUDGET) + 1 : 1;
     ir_ref cn = condition_node(cf, state);
     num *want = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1)), *cond = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1));
+    num *all = NULL; /* in state form the key side is evaluated once for all rows */
     bool ok = true;
     memset(r, 0, sizeof *r);
+    if (cn && state) {
+        all = xmalloc(sizeof(num) * (size_t)(v->count[3] + 1));
+        ok = interp_node(cf, cn, &in, all, why);
+    }
     for (int64_t b = 0; b < d[DIM_B]; b++)
         for (int64_t h = 0; h < d[DIM_H]; h++)
             for (int64_t i = 0; i < d[DIM_NQ] && ok; i = next_row(i, step, d[DIM_NQ])) {
                 int64_t at[3] = {b, h, i};
                 ok = interp_rows(f, f->root[ROOT_OUT], &in, b, h, i, 1, want, why) &&
-                     (!cn || interp_rows(cf, cn, &in, b, h, i, 1, cond, why));
+                     (!cn || all || interp_rows(cf, cn, &in, b, h, i, 1, cond, why));
+                const num *row = all ? all + ((b * d[DIM_H] + h) * d[DIM_NQ] + i) * d[DIM_M] : cn ? cond : NULL;
                 if (ok)
-                    compare_row(v, r, want, cn ? cond : NULL, at);
+                    compare_row(v, r, want, row, at);
                 r->rows++;
             }
     free(want);
+    free(all);
     free(cond);
     double scale = r->scale > 0 ? r->scale : 1;
     r->error /= scale;
