@@ -9,7 +9,7 @@ SECOND_LLVM = $(firstword $(filter-out $(FIRST_LLVM),$(foreach v,22 21 20 19,$(i
 FIRST_LLVM = $(firstword $(foreach v,22 21 20 19,$(if $(wildcard /usr/lib/llvm-$(v)/lib/cmake/llvm),$(v))))
 configure = $(CMAKE) -S . -B $(1) -DCMAKE_BUILD_TYPE=$(2) $(3) > $(1).log 2>&1 || { cat $(1).log; exit 1; }
 
-.PHONY: all build deps test-deps demo test test-nightly install clean
+.PHONY: all build deps test-deps demo test install clean
 all: build
 
 build: deps
@@ -25,20 +25,8 @@ test-deps:
 demo: build
 	@examples/demo/run.sh $(BUILD)
 
-# The release build with the newest LLVM, the compiler under ASan and UBSan, and the second LLVM.
 test: test-deps build
-	@mkdir -p $(BUILD)/asan $(BUILD)/second
-	@$(call configure,$(BUILD)/asan,RelWithDebInfo,-DATTNC_SANITIZE=ON -DATTNC_LLVM=$(FIRST_LLVM))
-	@$(CMAKE) --build $(BUILD)/asan -j $(JOBS)
-	@if [ -n "$(SECOND_LLVM)" ]; then \
-	  $(CMAKE) -S . -B $(BUILD)/second -DCMAKE_BUILD_TYPE=Release -DATTNC_LLVM=$(SECOND_LLVM) > $(BUILD)/second.log 2>&1 && \
-	  $(CMAKE) --build $(BUILD)/second -j $(JOBS) && \
-	  (cd $(BUILD)/second && ctest --output-on-failure -L second); fi
-	@cd $(BUILD)/asan && ctest --output-on-failure -L asan
-	@cd $(BUILD) && ctest --output-on-failure -LE nightly
-
-test-nightly: test
-	@cd $(BUILD) && ctest --output-on-failure -L nightly
+	@cd $(BUILD) && ctest --output-on-failure
 
 install: build
 	@$(CMAKE) --install $(BUILD) --prefix $(PREFIX)

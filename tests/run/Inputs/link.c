@@ -39,7 +39,7 @@ main(void)
     for (int i = 0; i < N * M; i++)
         v[i] = (float)(i % 4);
     DLTensor tq = ATTN_F32(q, 1, 1, N, D), tk = ATTN_F32(k, 1, 1, N, D), tv = ATTN_F32(v, 1, 1, N, M);
-    DLTensor to = ATTN_F32(out, 1, 1, N, M), bad;
+    DLTensor to = ATTN_F32(out, 1, 1, N, M), ta = ATTN_F32(again, 1, 1, N, M), bad;
     expect(quadratic_forward(&tq, &tk, &tv, &to, NULL), ATTN_OK);
     for (int i = 0; i < N; i++) {
         double z = 0, acc[M] = {0};
@@ -76,7 +76,7 @@ main(void)
     size_t need = quadratic_workspace(&tq, &tk, &tv);
     int calls = 0;
     exec = (attn_exec){.workspace = malloc(need), .workspace_size = need, .threads = 1};
-    expect(quadratic_forward(&tq, &tk, &tv, &(DLTensor)ATTN_F32(again, 1, 1, N, M), &exec), ATTN_OK);
+    expect(quadratic_forward(&tq, &tk, &tv, &ta, &exec), ATTN_OK);
     free(exec.workspace);
     exec = (attn_exec){.threads = 3, .parallel_for = backwards, .ctx = &calls, .flags = ATTN_CHECK};
     for (int d = 0; d < D; d++) { /* q2·k = -1 for every key: the row sum is exactly 0 */
