@@ -1,27 +1,28 @@
 /* gelu(x) = x Phi(x), Phi the normal distribution function.
  *
- * Phi(-t) = exp(-t^2/2) G(u)/(1 + 3/2 t), u = (t - 5)/(t + 5), for all t >= 0 by one polynomial
- * G; t^2 is kept with its rounding error, which the exponential would magnify. For x > 0,
- * Phi(x) = 1 - Phi(-x), where nothing cancels as Phi(-x) <= 1/2. */
+ * Phi(-t) = exp(-t^2/2) G(u)/(1 + 4/5 t), u = (t - 5)/(t + 5), for all t >= 0 by one polynomial
+ * G (4/5 makes it flat at t = 0, where u rounds worst); t^2 is kept with its rounding error,
+ * which the exponential would magnify. For x > 0, Phi(x) = 1 - Phi(-x), where nothing cancels
+ * as Phi(-x) <= 1/2. */
 #include "codegen/vmath_build.h"
 
 /* Coefficients of G: codegen/vmath.sollya, "gelu lo", "gelu f64". */
 static const double g_low[] = {
-    0x1.4ec0b88019308p-1, -0x1.0cb23696b83a6p-4, -0x1.78777d8310b7dp-7,
-    0x1.c6358a8037df1p-5, -0x1.04373b78cf1e2p-4, 0x1.8d6a7357652ebp-5,
-    -0x1.be7ba3f25f217p-6, 0x1.6779977cbbb53p-7, -0x1.583fd4aa09bbp-9,
-    -0x1.9ad49baa23411p-15, 0x1.4bc4d03b53e07p-12, -0x1.5f226607df0e8p-14,
-    -0x1.44ef6ca1e9ed2p-15,
+    0x1.89d3abe2063e8p-2, -0x1.a184d9a13a58ep-4, 0x1.89871b3dcb2a9p-5,
+    -0x1.0be00eb855be9p-7, -0x1.7a765846fb3aep-7, 0x1.e9c84043edc1ep-7,
+    -0x1.52c1f919941ebp-7, 0x1.36abbbfca0b53p-8, -0x1.544306715a5cfp-10,
+    0x1.3ad6c996a2d0ep-15, 0x1.266c9fc9e4f7ep-13, -0x1.80e42fa106854p-15,
+    -0x1.3368d0b34478fp-16,
 };
 static const double g_f64[] = {
-    0x1.4ec0b88013f3ap-1, -0x1.0cb236a6a53dep-4, -0x1.78777c9acf571p-7,
-    0x1.c635928c175eap-5, -0x1.04373caae4c4cp-4, 0x1.8d69ddce64e7dp-5,
-    -0x1.be7c45901eabp-6, 0x1.678b5b5368ccbp-7, -0x1.57eaef2ec3634p-9,
-    -0x1.d127eabfd3879p-15, 0x1.3e77ea823d83p-12, -0x1.5349be6f0994fp-14,
-    -0x1.30cbdbb5026d9p-16, 0x1.dd5b7f994c502p-17, 0x1.f8487a051d6fdp-23,
-    -0x1.17eb6a337710ap-19, 0x1.3d3f43c7e003cp-23, 0x1.53c887134c8fp-22,
-    -0x1.d21d38ea78fp-26, -0x1.ab3d09707bd38p-25, -0x1.bd8d0433fc195p-33,
-    0x1.976df4d9a9784p-28, 0x1.328643e728f8p-30,
+    0x1.89d3abe1f95aep-2, -0x1.a184d9ab9c12p-4, 0x1.89871b891f4p-5, -0x1.0bdffa361787fp-7,
+    -0x1.7a767125f72b1p-7, 0x1.e9c6c42f3896fp-7, -0x1.52c1eaf63275dp-7,
+    0x1.36c2bbe13faccp-8, -0x1.53fcb06991391p-10, 0x1.1591785466931p-15,
+    0x1.188f9a26dfa46p-13, -0x1.6624edcd20ad9p-15, -0x1.ba23333e0c19bp-18,
+    0x1.d56974bbd88a3p-18, -0x1.9815766e61fb3p-23, -0x1.0c2812c18d73dp-20,
+    0x1.ee0bd24ed9ceap-24, 0x1.43dc03e5abcaep-23, -0x1.52f9bd0f6794fp-26,
+    -0x1.9e50b3ff60ce5p-26, 0x1.943d559277aa8p-31, 0x1.991b0863e31fep-29,
+    0x1.19c9d3538ec7ap-31,
 };
 
 /* Beyond this |x|, Phi(-|x|) |x| is 0 in the result type. */
@@ -40,7 +41,7 @@ gelu(struct vm *v, val x, val y, bool low)
     (void)y;
     t = vmb_clamp_hi(v, vmb_abs(v, x), vmb_k(v, low ? T_LOW : T_F64));
     u = vmb_div(v, vmb_sub(v, t, five), vmb_add(v, t, five));
-    g = vmb_div(v, vmb_poly(v, p, u), vmb_fma(v, t, vmb_k(v, 1.5), one));
+    g = vmb_div(v, vmb_poly(v, p, u), vmb_fma(v, t, vmb_k(v, 0.8), one));
     sq.hi = vmb_mul(v, t, t);
     sq.lo = NULL;
     if (!low) {
