@@ -210,9 +210,11 @@ expected_list(const yypcontext_t *ctx, struct str *out)
     yysymbol_kind_t all[YYNTOKENS];
     const char *words[YYNTOKENS];
     int n = yypcontext_expected_tokens(ctx, all, YYNTOKENS), count = 0;
-    bool expression = false, op = false, statement = false;
-    for (int k = 0; k < n; k++)
+    bool expression = false, op = false, statement = false, after = false;
+    for (int k = 0; k < n; k++) {
         expression = expression || all[k] == YYSYMBOL_NUMBER;
+        after = after || all[k] == YYSYMBOL_SLASH;
+    }
     for (int k = 0; k < n; k++) {
         if (all[k] >= YYSYMBOL_ATTENTION && all[k] <= YYSYMBOL_WORD) {
             if (!statement)
@@ -225,12 +227,28 @@ expected_list(const yypcontext_t *ctx, struct str *out)
             if (!op)
                 words[count++] = "an operator";
             op = true;
+        } else if (after && (all[k] == YYSYMBOL_LPAR || all[k] == YYSYMBOL_LBRACK)) {
+            continue; /* a call or an index is always possible after a name: not worth a word */
         } else if (all[k] != YYSYMBOL_INVALID && !(statement && all[k] == YYSYMBOL_SEMI)) {
             words[count++] = yysymbol_name(all[k]);
         }
     }
     for (int k = 0; k < count; k++)
         str_printf(out, "%s%s", k == 0 ? "" : k == count - 1 ? " or " : ", ", words[k]);
+}
+
+/* What was probably meant, where experience says so. */
+static void
+hint(struct ast_parser *p, yysymbol_kind_t found, span_t at, const char *expected)
+{
+    if (!strstr(expected, "operator"))
+        return;
+    if (found == YYSYMBOL_ASSIGN)
+        diag_help(p->diag, at, "==");
+    else if (found >= YYSYMBOL_LT && found <= YYSYMBOL_NE)
+        diag_note(p->diag, (span_t){0, 0}, "comparisons do not chain; write a < b and b < c");
+    else if (found == YYSYMBOL_NAME || found == YYSYMBOL_NUMBER || found == YYSYMBOL_LPAR)
+        diag_note(p->diag, (span_t){0, 0}, "a product is written with '*', a dot product with '·'");
 }
 
 static int
@@ -240,7 +258,7 @@ yyreport_syntax_error(const yypcontext_t *ctx, void *scanner, struct ast_parser 
     span_t at = *yypcontext_location(ctx);
     struct str expected = {0};
     (void)scanner;
-    if (found == YYSYMBOL_INVALID) /* the lexer said why */
+    if (found == YYSYMBOL_INVALID || p->nesting_reported) /* the lexer said why */
         return 0;
     if (p->word.end && at.beg >= p->word.beg && found != YYSYMBOL_LBRACK && at.beg <= p->word.end + 1) {
         const char *word = ast_canonical(p->arena, p->src->text + p->word.beg, p->word.end - p->word.beg);
@@ -256,6 +274,7 @@ yyreport_syntax_error(const yypcontext_t *ctx, void *scanner, struct ast_parser 
                    str_text(&expected));
     else
         diag_error(p->diag, at, "expected %s, found '%s'", str_text(&expected), ast_quote(p->arena, p->src, at));
+    hint(p, found, at, str_text(&expected));
     if (found == YYSYMBOL_YYEOF && p->nesting)
         diag_note(p->diag, p->open[p->nesting - 1], "this bracket is still open");
     str_free(&expected);

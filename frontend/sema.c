@@ -1,9 +1,10 @@
 /* Judging statements, and putting the function together.
  *
- * Dimensions, params and definitions are collected first, so their order does not matter; then sim, mask
- * and normalize are judged and the roots of ir/ir.h built from them. */
+ * Dimensions, then params, then definitions are collected first, so their order does not matter; then sim,
+ * mask and normalize are judged and the roots of ir/ir.h built from them. */
 #include "frontend/sema.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef void stmt_fn(struct sema *s, const struct ast_stmt *st);
@@ -31,6 +32,17 @@ once(struct sema *s, const struct ast_stmt *st)
     return false;
 }
 
+/* True after reporting (once) that a program has more than limit of something. */
+static bool
+too_many(struct sema *s, const struct ast_stmt *st, uint32_t count, uint32_t limit, const char *what)
+{
+    if (count < limit)
+        return false;
+    if (!s->too_large)
+        diag_error(s->diag, st->span, "the program has more than %u %s", limit, what);
+    return s->too_large = true;
+}
+
 static void
 sema_stmt_unsupported(struct sema *s, const struct ast_stmt *st)
 {
@@ -54,7 +66,8 @@ sema_stmt_dim(struct sema *s, const struct ast_stmt *st)
         diag_error(s->diag, st->name_span, "the dimension '%s' is given twice", st->name);
         return;
     }
-    if (d < 0 && !sema_declare(s, st->name, st->name_span))
+    if (d < 0 && (too_many(s, st, s->f->ndims, SEMA_MAX_DIMS, "dimensions") ||
+                  !sema_declare(s, st->name, st->name_span)))
         return;
     if (st->expr && !sema_integer(s, st->expr, arena_printf(s->arena, "the size of %s", st->name), 1,
                                   (int64_t)1 << 31, &size))
@@ -88,7 +101,7 @@ static void
 sema_stmt_param(struct sema *s, const struct ast_stmt *st)
 {
     struct ir_param p = {.name = st->name, .span = st->span};
-    if (!sema_declare(s, st->name, st->name_span))
+    if (too_many(s, st, s->f->nparams, SEMA_MAX_PARAMS, "params") || !sema_declare(s, st->name, st->name_span))
         return;
     if (st->list.count > IR_MAX_RANK) {
         diag_error(s->diag, st->span, "%s has %u indexes, the limit is %d", st->name, st->list.count, IR_MAX_RANK);
@@ -112,6 +125,8 @@ sema_stmt_param(struct sema *s, const struct ast_stmt *st)
             p.value = fmpz_get_d(fmpq_numref(q)) / fmpz_get_d(fmpq_denref(q));
             fmpq_clear(q);
             p.has_default = true;
+            if (!isfinite(p.value))
+                diag_error(s->diag, st->expr->span, "the default of %s is too large for a double", st->name);
         } else if (v.kind != VALUE_BAD) {
             diag_error(s->diag, st->expr->span, "the default of a param must be a constant");
         }
@@ -122,7 +137,7 @@ sema_stmt_param(struct sema *s, const struct ast_stmt *st)
 static void
 sema_stmt_let(struct sema *s, const struct ast_stmt *st)
 {
-    if (!sema_declare(s, st->name, st->name_span))
+    if (too_many(s, st, s->ndefs, SEMA_MAX_LETS, "definitions") || !sema_declare(s, st->name, st->name_span))
         return;
     for (uint32_t k = 0; k < st->list.count; k++) {
         if (st->list.at[k]->kind != AST_NAME) {
@@ -215,17 +230,36 @@ sema_stmt_assert(struct sema *s, const struct ast_stmt *st)
 
 /* ---- putting it together ---- */
 
-/* Statements of these kinds are judged before the others. */
-static const uint8_t declarations[] = {AST_ST_ATTENTION, AST_ST_DIM, AST_ST_TYPE, AST_ST_KERNELIZE, AST_ST_PARAM,
-                                       AST_ST_LET};
+/* Statements are judged in rounds, so that a name may be used before its statement. */
+enum round { ROUND_SETTINGS, ROUND_PARAMS, ROUND_LETS, ROUND_REST, ROUND_COUNT };
 
-static bool
-is_declaration(const struct ast_stmt *st)
+static enum round
+round_of(const struct ast_stmt *st)
 {
-    for (size_t k = 0; k < sizeof declarations; k++)
-        if (st->kind == declarations[k])
-            return true;
-    return false;
+    static const uint8_t settings[] = {AST_ST_ATTENTION, AST_ST_DIM, AST_ST_TYPE, AST_ST_KERNELIZE};
+    for (size_t k = 0; k < sizeof settings; k++)
+        if (st->kind == settings[k])
+            return ROUND_SETTINGS;
+    return st->kind == AST_ST_PARAM ? ROUND_PARAMS : st->kind == AST_ST_LET ? ROUND_LETS : ROUND_REST;
+}
+
+static void
+judge(struct sema *s, const struct ast_program *p, enum round r)
+{
+    for (const struct ast_stmt *st = p->first; st; st = st->next)
+        if (round_of(st) == r)
+            handlers[st->kind](s, st);
+    for (uint32_t k = 0; r == ROUND_LETS && k < s->ndefs; k++)
+        sema_judge_definition(s, &s->defs[k]);
+}
+
+static const char *
+nearest_dim(struct sema *s, const char *name)
+{
+    const char **names = ARENA_ARRAY(s->arena, const char *, s->f->ndims);
+    for (uint32_t k = 0; k < s->f->ndims; k++)
+        names[k] = s->f->dims[k].name;
+    return strlen(name) > 1 ? str_nearest(name, names, s->f->ndims) : NULL;
 }
 
 static void
@@ -233,7 +267,11 @@ apply_overrides(struct sema *s, const struct dim_override *dims, int n)
 {
     for (int k = 0; k < n; k++) {
         int d = ir_dim_find(s->f, dims[k].name);
-        if (d < 0)
+        const char *near = d < 0 ? nearest_dim(s, dims[k].name) : NULL;
+        if (near)
+            diag_error(s->diag, nowhere, "-D names '%s', which is no dimension of this program; the nearest is %s",
+                       dims[k].name, near);
+        else if (d < 0)
             diag_error(s->diag, nowhere, "-D names '%s', which is no dimension of this program", dims[k].name);
         else if (dims[k].size < 1 || dims[k].size > (int64_t)1 << 31)
             diag_error(s->diag, nowhere, "-D %s is %lld, must be from 1 to %lld", dims[k].name,
@@ -256,6 +294,8 @@ divisor(struct sema *s, ir_ref z)
     s->f->normalize_is_sum = n == z;
     if (n && ((s->f->nodes[n].axes >> AX_j & 1) || ir_vector_axes(s->f, n)))
         diag_error(s->diag, st->expr->span, "normalize is one number per query: it cannot depend on the key");
+    if (n && ir_is_const(s->f, n, 0))
+        diag_error(s->diag, st->expr->span, "normalize is zero: division by zero");
     return n && ir_is_const(s->f, n, 1) ? 0 : n;
 }
 
@@ -286,16 +326,11 @@ frontend_compile(struct arena *a, const struct source *src, const char *stem, co
     struct sema *s = ARENA_NEW(a, struct sema);
     *s = (struct sema){.arena = a, .src = src, .diag = d, .asserts = asserts};
     s->f = ir_func_new(a, stem);
-    for (const struct ast_stmt *st = p->first; st; st = st->next)
-        if (is_declaration(st))
-            handlers[st->kind](s, st);
+    s->syntax_errors = d->errors > 0;
+    judge(s, p, ROUND_SETTINGS);
     apply_overrides(s, dims, ndims);
-    for (const struct ast_stmt *st = p->first; st; st = st->next)
-        if (!is_declaration(st))
-            handlers[st->kind](s, st);
-    for (uint32_t k = 0; k < s->ndefs; k++) /* named expressions nobody used are judged all the same */
-        if (!s->defs[k].used && !s->defs[k].stmt->has_list)
-            sema_expr(s, s->defs[k].stmt->expr);
+    for (enum round r = ROUND_PARAMS; r < ROUND_COUNT; r++)
+        judge(s, p, r);
     if (!s->seen[AST_ST_SIM] && !d->errors)
         diag_error(d, nowhere, "the program has no sim statement, e.g. sim = exp(q·k / √D);");
     if (!d->errors)

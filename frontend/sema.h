@@ -26,7 +26,10 @@ struct value {
 struct definition {
     const struct ast_stmt *stmt;
     const char *name;
-    bool active, used;       /* being evaluated: meeting it again is recursion */
+    bool active;             /* being evaluated: meeting it again is recursion */
+    bool broken;             /* its body is wrong, and that was reported once */
+    bool done;               /* value is known: named expressions are evaluated once */
+    struct value value;
 };
 
 /* Arguments of the function being inlined. */
@@ -35,7 +38,14 @@ struct scope {
     const struct value *values;
 };
 
-enum { SEMA_MAX_NODES = 100000, SEMA_MAX_INLINE = 100, SEMA_MAX_POWER = 1024, SEMA_MAX_DEGREE = 16 };
+enum {
+    SEMA_MAX_NODES = 100000,
+    SEMA_MAX_WORK = 1000000,    /* expressions judged, counting every inlined copy */
+    SEMA_MAX_RECURSION = 2500,  /* operations on one path through inlined functions */
+    SEMA_MAX_BITS = 4096,       /* of a constant */
+    SEMA_MAX_DIMS = 256, SEMA_MAX_PARAMS = 256, SEMA_MAX_LETS = 5000,
+    SEMA_MAX_POWER = 1024, SEMA_MAX_DEGREE = 16
+};
 
 struct sema {
     struct arena *arena;
@@ -46,7 +56,9 @@ struct sema {
     uint32_t ndefs;
     size_t cap_defs;
     const struct scope *scope;
-    int inlined;
+    int depth;                /* of sema_expr now */
+    uint32_t work;            /* calls of sema_expr so far */
+    bool syntax_errors;       /* statements are missing: unknown names mean nothing */
     ir_ref z;                 /* what the name z means, while normalize is judged */
     bool too_large;           /* reported that inlining produced too much */
     const struct ast_stmt *seen[AST_ST_COUNT]; /* statements that may come once */
@@ -69,6 +81,9 @@ int sema_dim(const struct sema *s, const char *name);
 struct definition *sema_definition(struct sema *s, const char *name);
 /* Reports an unknown name with the nearest known one. */
 void sema_unknown(struct sema *s, const char *what, const char *name, span_t at);
+/* Judges the body of a definition once: the value of a named expression; for a function, what is
+ * wrong whatever its arguments are. */
+void sema_judge_definition(struct sema *s, struct definition *d);
 /* Reports if the name is taken or reserved. */
 bool sema_declare(struct sema *s, const char *name, span_t at);
 const char *sema_describe(struct sema *s, const struct value *v);

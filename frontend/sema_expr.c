@@ -84,12 +84,22 @@ parse_number(struct sema *s, const struct ast_expr *e)
     return r;
 }
 
-/* Exact arithmetic on two constants; 0 if that is not possible. */
+/* The node of a constant, unless it has become absurdly long: then 0, reported. */
 static ir_ref
-fold_constants(struct sema *s, enum ir_op op, ir_ref a, ir_ref b, span_t at)
+constant(struct sema *s, const fmpq_t q, span_t at)
+{
+    if (fmpz_bits(fmpq_numref(q)) <= SEMA_MAX_BITS && fmpz_bits(fmpq_denref(q)) <= SEMA_MAX_BITS)
+        return ir_const_q(s->f, q, at);
+    diag_error(s->diag, at, "the constant has more than %d bits", SEMA_MAX_BITS);
+    return 0;
+}
+
+/* Exact arithmetic on two constants; false if there is nothing to do, else *out (0: reported). */
+static bool
+fold_constants(struct sema *s, enum ir_op op, ir_ref a, ir_ref b, span_t at, ir_ref *out)
 {
     if (s->f->nodes[a].op != IR_const || s->f->nodes[b].op != IR_const)
-        return 0;
+        return false;
     fmpq_t q;
     bool done = true;
     fmpq_init(q);
@@ -104,11 +114,9 @@ fold_constants(struct sema *s, enum ir_op op, ir_ref a, ir_ref b, span_t at)
         fmpq_div(q, x, y);
     else
         done = false;
-    if (fmpz_bits(fmpq_numref(q)) > 4096 || fmpz_bits(fmpq_denref(q)) > 4096)
-        done = false;
-    ir_ref r = done ? ir_const_q(s->f, q, at) : 0;
+    *out = done ? constant(s, q, at) : 0;
     fmpq_clear(q);
-    return r;
+    return done;
 }
 
 bool
@@ -151,14 +159,33 @@ arith(struct sema *s, const struct ast_expr *e, enum ir_op op, struct value a, s
         diag_error(s->diag, e->span, "division by zero");
         return bad;
     }
-    ir_ref c = fold_constants(s, op, a.node, b.node, e->span);
-    return like(a.kind == VALUE_VECTOR ? a : b, c ? c : ir_op2(s->f, op, a.node, b.node, e->span));
+    ir_ref c;
+    if (fold_constants(s, op, a.node, b.node, e->span, &c))
+        return c ? number(c) : bad;
+    return like(a.kind == VALUE_VECTOR ? a : b, ir_op2(s->f, op, a.node, b.node, e->span));
 }
 
 static struct value
 norm2(struct sema *s, const struct value *x, span_t at)
 {
     return number(ir_rsum(s->f, x->axis, ir_op2(s->f, IR_mul, x->node, x->node, at), at));
+}
+
+/* x^n exactly; the length is estimated before, so that no time goes into absurd constants. */
+static struct value
+constant_power(struct sema *s, const struct ast_expr *e, const fmpq_t x, int n)
+{
+    flint_bitcnt_t bits = fmpz_bits(fmpq_numref(x)), den = fmpz_bits(fmpq_denref(x));
+    if ((bits > den ? bits : den) > 1 && (bits > den ? bits : den) * (flint_bitcnt_t)abs(n) > 2 * SEMA_MAX_BITS) {
+        diag_error(s->diag, e->span, "the constant has more than %d bits", SEMA_MAX_BITS);
+        return bad;
+    }
+    fmpq_t r;
+    fmpq_init(r);
+    fmpq_pow_si(r, x, n);
+    ir_ref c = constant(s, r, e->span);
+    fmpq_clear(r);
+    return c ? number(c) : bad;
 }
 
 /* base ^ exponent; whole constant exponents are exact powers. */
@@ -186,14 +213,8 @@ power(struct sema *s, const struct ast_expr *e, struct value a, struct value b)
         diag_error(s->diag, e->span, "division by zero");
         return bad;
     }
-    if (s->f->nodes[a.node].op == IR_const && (n >= 0 ? n : -n) <= 64) {
-        fmpq_t r;
-        fmpq_init(r);
-        fmpq_pow_si(r, ir_const_value(s->f, a.node), n);
-        ir_ref c = ir_const_q(s->f, r, e->span);
-        fmpq_clear(r);
-        return number(c);
-    }
+    if (s->f->nodes[a.node].op == IR_const)
+        return constant_power(s, e, ir_const_value(s->f, a.node), n);
     return like(a, n == 1 ? a.node : ir_powi(s->f, a.node, n, e->span));
 }
 
@@ -322,36 +343,70 @@ call_builtin(struct sema *s, const struct ast_expr *e, const struct sema_functio
     return a;
 }
 
+/* Evaluates the body of d with values for its parameters (NULL for a named expression). Names mean
+ * what they mean where the body stands, so z and the caller's parameters are out of sight. */
 static struct value
-inline_definition(struct sema *s, const struct ast_expr *e, struct definition *d)
+body(struct sema *s, struct definition *d, const struct value *args)
 {
-    const struct ast_list *names = d->stmt->has_list ? &d->stmt->list : NULL;
-    if (names && names->count != e->nargs) {
+    const struct scope *caller = s->scope;
+    struct scope in = {&d->stmt->list, args};
+    ir_ref z = s->z;
+    s->scope = args ? &in : NULL;
+    s->z = 0;
+    d->active = true;
+    struct value v = sema_expr(s, d->stmt->expr);
+    d->active = false;
+    s->z = z;
+    s->scope = caller;
+    return v;
+}
+
+void
+sema_judge_definition(struct sema *s, struct definition *d)
+{
+    int before = s->diag->errors;
+    if (d->done)
+        return;
+    d->value = body(s, d, d->stmt->has_list ? ARENA_ARRAY(s->arena, struct value, d->stmt->list.count) : NULL);
+    d->done = true;
+    d->broken = s->diag->errors > before;
+}
+
+/* True after reporting that d is met while it is being evaluated. */
+static bool
+recursion(struct sema *s, const struct ast_expr *e, struct definition *d)
+{
+    if (d->active && !d->broken)
+        diag_error(s->diag, e->span, "'%s' is defined by itself: recursion has no end here", d->name);
+    d->broken = d->broken || d->active;
+    return d->active;
+}
+
+static struct value
+inline_function(struct sema *s, const struct ast_expr *e, struct definition *d)
+{
+    const struct ast_list *names = &d->stmt->list;
+    if (names->count != e->nargs) {
         diag_error(s->diag, e->span, "%s takes %u argument%s, found %u", d->name, names->count,
                    names->count == 1 ? "" : "s", e->nargs);
         return bad;
     }
-    if (d->active) {
-        diag_error(s->diag, e->span, "'%s' is defined by itself: recursion has no end here", d->name);
-        return bad;
-    }
-    if (s->inlined >= SEMA_MAX_INLINE) {
-        diag_error(s->diag, e->span, "definitions are nested more than %d deep", SEMA_MAX_INLINE);
-        return bad;
-    }
     struct value *args = ARENA_ARRAY(s->arena, struct value, e->nargs);
-    for (uint32_t k = 0; names && k < e->nargs; k++)
+    bool known = true;
+    for (uint32_t k = 0; k < e->nargs; k++) {
         args[k] = sema_expr(s, e->arg[k]);
-    const struct scope *outer_scope = s->scope;
-    struct scope in = {names, args};
-    s->scope = names ? &in : NULL;
-    s->inlined++;
-    d->active = d->used = true;
-    struct value v = sema_expr(s, d->stmt->expr);
-    d->active = false;
-    s->inlined--;
-    s->scope = outer_scope;
-    return v;
+        known = known && args[k].kind != VALUE_BAD;
+    }
+    return recursion(s, e, d) || d->broken || !known ? bad : body(s, d, args);
+}
+
+static struct value
+named_value(struct sema *s, const struct ast_expr *e, struct definition *d)
+{
+    if (recursion(s, e, d))
+        return bad;
+    sema_judge_definition(s, d);
+    return d->value;
 }
 
 static struct value
@@ -359,7 +414,7 @@ call(struct sema *s, const struct ast_expr *e)
 {
     struct definition *d = sema_definition(s, e->name);
     if (d && d->stmt->has_list)
-        return inline_definition(s, e, d);
+        return inline_function(s, e, d);
     for (int k = 0; k < sema_function_count; k++)
         if (!strcmp(sema_functions[k].name, e->name))
             return call_builtin(s, e, &sema_functions[k]);
@@ -403,7 +458,7 @@ name(struct sema *s, const struct ast_expr *e)
             return s->scope->values[k];
     struct definition *d = sema_definition(s, e->name);
     if (d && !d->stmt->has_list)
-        return inline_definition(s, e, d);
+        return named_value(s, e, d);
     if (d) {
         diag_error(s->diag, e->span, "'%s' is a function; give it its arguments", e->name);
         return bad;
@@ -412,6 +467,10 @@ name(struct sema *s, const struct ast_expr *e)
         return vector(ir_input(s->f, e->name[0] == 'k', e->span), AX_d);
     if (!strcmp(e->name, "z") && s->z)
         return number(s->z);
+    if (!strcmp(e->name, "z")) {
+        diag_error(s->diag, e->span, "the row sum z is only known in normalize itself");
+        return bad;
+    }
     int p = ir_param_find(s->f, e->name), dim = ir_dim_find(s->f, e->name);
     if (p >= 0)
         return settle(s, (struct value){.kind = VALUE_TENSOR, .param = (uint32_t)p}, e->span);
@@ -556,18 +615,27 @@ conditional(struct sema *s, const struct ast_expr *e)
     return like(a.kind == VALUE_VECTOR ? a : b, ir_select(s->f, c.node, a.node, b.node, e->span));
 }
 
-struct value
-sema_expr(struct sema *s, const struct ast_expr *e)
+/* Reports once that the program outgrew one of the limits; nothing is judged after that. */
+static bool
+outgrown(struct sema *s, const struct ast_expr *e)
+{
+    const char *fmt = NULL;
+    int limit = 0;
+    if (s->f->nnodes > SEMA_MAX_NODES || s->work > SEMA_MAX_WORK)
+        fmt = "the program has more than %d operations once its functions are inlined", limit = SEMA_MAX_NODES;
+    else if (s->depth > SEMA_MAX_RECURSION)
+        fmt = "the functions called here nest more than %d operations deep", limit = SEMA_MAX_RECURSION;
+    else if (ir_axes_full(s->f))
+        fmt = "more than %d different vector lengths", limit = IR_MAX_AXES;
+    if (fmt && !s->too_large)
+        diag_error(s->diag, e->span, fmt, limit);
+    return s->too_large = s->too_large || fmt;
+}
+
+static struct value
+expression(struct sema *s, const struct ast_expr *e)
 {
     struct value v;
-    if (s->f->nnodes > SEMA_MAX_NODES || ir_axes_full(s->f)) {
-        if (!s->too_large)
-            diag_error(s->diag, e->span, ir_axes_full(s->f) ? "more than %d different vector lengths"
-                       : "the program has more than %d operations once its functions are inlined",
-                       ir_axes_full(s->f) ? IR_MAX_AXES : SEMA_MAX_NODES);
-        s->too_large = true;
-        return bad;
-    }
     switch ((enum ast_kind)e->kind) {
     case AST_BAD:
     case AST_KEYARG:
@@ -607,10 +675,24 @@ sema_expr(struct sema *s, const struct ast_expr *e)
     return bad;
 }
 
+struct value
+sema_expr(struct sema *s, const struct ast_expr *e)
+{
+    s->work++;
+    if (outgrown(s, e))
+        return bad;
+    s->depth++;
+    struct value v = expression(s, e);
+    s->depth--;
+    return v;
+}
+
 ir_ref
 sema_number(struct sema *s, const struct ast_expr *e, const char *what)
 {
     struct value v = sema_expr(s, e);
+    if (outgrown(s, e)) /* by its very last operation */
+        return 0;
     if (v.kind == VALUE_NUMBER)
         return v.node;
     wrong(s, e, arena_printf(s->arena, "%s must be a number", what), &v);
@@ -621,6 +703,8 @@ ir_ref
 sema_truth(struct sema *s, const struct ast_expr *e, const char *what)
 {
     struct value v = sema_expr(s, e);
+    if (outgrown(s, e))
+        return 0;
     if (v.kind == VALUE_TRUTH)
         return v.node;
     wrong(s, e, arena_printf(s->arena, "%s must be a truth value", what), &v);

@@ -30,6 +30,8 @@ sema_definition(struct sema *s, const char *name)
 void
 sema_unknown(struct sema *s, const char *what, const char *name, span_t at)
 {
+    if (s->syntax_errors || s->diag->errors > 100)
+        return;
     uint32_t n = 0, max = s->ndefs + s->f->nparams + s->f->ndims + 64;
     const char **names = ARENA_ARRAY(s->arena, const char *, max);
     bool function = !strcmp(what, "function");
@@ -82,7 +84,11 @@ sema_describe(struct sema *s, const struct value *v)
         return arena_printf(s->arena, "the tensor %s", s->f->params[v->param].name);
     case VALUE_VECTOR: {
         const struct ir_axis *x = &s->f->axes[v->axis];
-        const char *n = x->kind == AXK_BASE ? s->f->dims[x->dim].name : x->name;
+        const char *n = x->name;
+        if (x->kind == AXK_BASE) {
+            const struct ir_dim *dim = &s->f->dims[x->dim];
+            n = dim->size ? arena_printf(s->arena, "%s = %lld", dim->name, (long long)dim->size) : dim->name;
+        }
         return arena_printf(s->arena, "a vector of length %s", n);
     }
     }
