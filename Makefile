@@ -7,7 +7,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # a second LLVM is tested too where the system has one
 SECOND_LLVM = $(firstword $(filter-out $(FIRST_LLVM),$(foreach v,22 21 20 19,$(if $(wildcard /usr/lib/llvm-$(v)/lib/cmake/llvm),$(v)))))
 FIRST_LLVM = $(firstword $(foreach v,22 21 20 19,$(if $(wildcard /usr/lib/llvm-$(v)/lib/cmake/llvm),$(v))))
-configure = $(CMAKE) -S . -B $(1) -DCMAKE_BUILD_TYPE=$(2) $(3) > $(1).log 2>&1 || { cat $(1).log; exit 1; }
+configure = $(CMAKE) -S . -B $(1) -DCMAKE_BUILD_TYPE=$(2) $(3) > $(1)/configure.log 2>&1 || { cat $(1)/configure.log; exit 1; }
 
 .PHONY: all build deps test-deps demo test install clean
 all: build
