@@ -1,5 +1,5 @@
-/* What an object exports: the constant description (attn_kernel of runtime/attn.h) and one wrapper per
- * entry point that gathers its arguments and calls attn_launch. */
+/* What an object exports: the constant description (attn_kernel of runtime/attn.h) and one wrapper
+ * per entry point that gathers its arguments and calls attn_launch. */
 #include "codegen/cg.h"
 
 #include <stdio.h>
@@ -77,7 +77,8 @@ tensor_row(struct abi *x, const char *name, int rank, bool output, const uint16_
     val axes[ATTN_MAX_RANK];
     for (int k = 0; k < ATTN_MAX_RANK; k++)
         axes[k] = c32(x, k < rank ? dims[k] : 0);
-    val fields[4] = {text(x, name), c32(x, rank), c32(x, output), LLVMConstArray2(x->i32, axes, ATTN_MAX_RANK)};
+    val fields[4] = {text(x, name), c32(x, rank), c32(x, output),
+                     LLVMConstArray2(x->i32, axes, ATTN_MAX_RANK)};
     return record(x, fields, 4);
 }
 
@@ -120,15 +121,16 @@ scalars_table(struct abi *x)
         const struct ir_param *p = &f->params[k];
         if (p->rank)
             continue;
-        val fields[4] = {text(x, p->name), c32(x, p->has_default), c32(x, 0), LLVMConstReal(x->f64, p->value)};
+        val fields[4] = {text(x, p->name), c32(x, p->has_default), c32(x, 0),
+                         LLVMConstReal(x->f64, p->value)};
         rows[n++] = record(x, fields, 4);
     }
     return table(x, "scalars", rows, n);
 }
 
 static val
-entries_table(struct abi *x, const struct tile_prog *const *progs, int nprogs, const struct cg_options *o,
-              val *const *phases, const val *plans)
+entries_table(struct abi *x, const struct tile_prog *const *progs, int nprogs,
+              const struct cg_options *o, val *const *phases, const val *plans)
 {
     val *rows = ARENA_ARRAY(x->m->arena, val, nprogs);
     for (int e = 0; e < nprogs; e++) {
@@ -185,10 +187,12 @@ forward_wrapper(struct abi *x, val kernel, const char *entry, int number)
     for (uint32_t k = 0; k + 1 < n; k++) {
         bool tensor = LLVMTypeOf(LLVMGetParam(fn, k)) == x->ptr;
         val at = c64(x, tensor ? t++ : s++);
-        val slot = LLVMBuildInBoundsGEP2(b, tensor ? x->ptr : x->f64, tensor ? tensors : scalars, &at, 1, "");
+        val slot = LLVMBuildInBoundsGEP2(b, tensor ? x->ptr : x->f64, tensor ? tensors : scalars,
+                                         &at, 1, "");
         LLVMBuildStore(b, LLVMGetParam(fn, k), slot);
     }
-    LLVMTypeRef lp[5] = {x->ptr, x->i32, x->ptr, x->ptr, x->ptr}, lt = LLVMFunctionType(x->i32, lp, 5, 0);
+    LLVMTypeRef lp[5] = {x->ptr, x->i32, x->ptr, x->ptr, x->ptr},
+                lt = LLVMFunctionType(x->i32, lp, 5, 0);
     val launch = LLVMGetNamedFunction(x->m->mod, "attn_launch");
     if (!launch)
         launch = LLVMAddFunction(x->m->mod, "attn_launch", lt);
@@ -202,12 +206,15 @@ static void
 workspace_wrapper(struct abi *x, val kernel)
 {
     LLVMTypeRef par[5] = {x->ptr, x->i32, x->ptr, x->ptr, x->ptr};
-    LLVMTypeRef ty = LLVMFunctionType(x->i64, par + 2, 3, 0), rt = LLVMFunctionType(x->i64, par, 5, 0);
-    val fn = LLVMAddFunction(x->m->mod, arena_printf(x->m->arena, "%s_workspace", x->m->func->name), ty);
+    LLVMTypeRef ty = LLVMFunctionType(x->i64, par + 2, 3, 0),
+                rt = LLVMFunctionType(x->i64, par, 5, 0);
+    val fn = LLVMAddFunction(x->m->mod, arena_printf(x->m->arena, "%s_workspace", x->m->func->name),
+                             ty);
     LLVMBuilderRef b = LLVMCreateBuilderInContext(x->ctx);
     LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(x->ctx, fn, "entry"));
     val callee = LLVMAddFunction(x->m->mod, "attn_workspace", rt);
-    val args[5] = {kernel, c32(x, 0), LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), LLVMGetParam(fn, 2)};
+    val args[5] = {kernel, c32(x, 0), LLVMGetParam(fn, 0), LLVMGetParam(fn, 1),
+                   LLVMGetParam(fn, 2)};
     LLVMBuildRet(b, LLVMBuildCall2(b, rt, callee, args, 5, ""));
     LLVMDisposeBuilder(b);
 }
@@ -220,13 +227,21 @@ cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprog
     struct abi x = {m, m->ctx, LLVMInt32TypeInContext(m->ctx), LLVMInt64TypeInContext(m->ctx),
                     LLVMDoubleTypeInContext(m->ctx), LLVMPointerTypeInContext(m->ctx, 0)};
     int flags = needs_positions(f) ? ATTN_NEEDS_POSITIONS : 0;
-    val fields[12] = {
-        c32(&x, ATTN_ABI), c32(&x, f->type == TYPE_F64 ? ATTN_TYPE_F64 : ATTN_TYPE_F32), c32(&x, flags),
-        c32(&x, f->ndims), c32(&x, tile_arg_count(f)), c32(&x, scalar_count(f)), c32(&x, nprogs),
-        text(&x, f->name), dims_table(&x), tensors_table(&x), scalars_table(&x),
-        entries_table(&x, progs, nprogs, o, phases, plans)};
+    val fields[12] = {c32(&x, ATTN_ABI),
+                      c32(&x, f->type == TYPE_F64 ? ATTN_TYPE_F64 : ATTN_TYPE_F32),
+                      c32(&x, flags),
+                      c32(&x, f->ndims),
+                      c32(&x, tile_arg_count(f)),
+                      c32(&x, scalar_count(f)),
+                      c32(&x, nprogs),
+                      text(&x, f->name),
+                      dims_table(&x),
+                      tensors_table(&x),
+                      scalars_table(&x),
+                      entries_table(&x, progs, nprogs, o, phases, plans)};
     val init = record(&x, fields, 12);
-    val kernel = LLVMAddGlobal(m->mod, LLVMTypeOf(init), arena_printf(m->arena, "%s_kernel", f->name));
+    val kernel = LLVMAddGlobal(m->mod, LLVMTypeOf(init),
+                               arena_printf(m->arena, "%s_kernel", f->name));
     LLVMSetInitializer(kernel, init);
     LLVMSetGlobalConstant(kernel, 1);
     for (int e = 0; e < nprogs; e++)

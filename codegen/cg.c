@@ -66,7 +66,8 @@ cg_store(struct cg *g, val v, val addr)
 val
 cg_splat(struct cg *g, val scalar)
 {
-    val v = LLVMBuildInsertElement(g->b, LLVMGetPoison(g->vec), scalar, LLVMConstInt(g->i32, 0, 0), "");
+    val v = LLVMBuildInsertElement(g->b, LLVMGetPoison(g->vec), scalar, LLVMConstInt(g->i32, 0, 0),
+                                   "");
     return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(g->vec), LLVMConstNull(g->ivec), "");
 }
 
@@ -80,7 +81,8 @@ cg_splat_f(struct cg *g, double v)
 }
 
 val
-cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args, unsigned n)
+cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args,
+                  unsigned n)
 {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     if (!id)
@@ -120,7 +122,8 @@ cg_mask(struct cg *g, val count)
 
 /* LLVM 22 took the alignment operand out of the masked intrinsics and into an attribute. */
 static val
-masked_call(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args, int align_at, unsigned n)
+masked_call(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args, int align_at,
+            unsigned n)
 {
     val a[4];
     unsigned k = 0;
@@ -189,7 +192,8 @@ new_block(struct cg *g)
 struct cg_loop
 cg_loop(struct cg *g, val lo, val hi, val step)
 {
-    struct cg_loop l = {.head = new_block(g), .body = new_block(g), .done = new_block(g), .step = step};
+    struct cg_loop l = {
+        .head = new_block(g), .body = new_block(g), .done = new_block(g), .step = step};
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
     LLVMBuildBr(g->b, l.head);
     LLVMPositionBuilderAtEnd(g->b, l.head);
@@ -328,7 +332,8 @@ saturating(struct cg *g, const char *name, val a, val b)
 {
     val args[2] = {a, b};
     val both = cg_call_intrinsic(g, name, &g->i64, 1, args, 2);
-    val r = LLVMBuildExtractValue(g->b, both, 0, ""), over = LLVMBuildExtractValue(g->b, both, 1, "");
+    val r = LLVMBuildExtractValue(g->b, both, 0, ""),
+        over = LLVMBuildExtractValue(g->b, both, 1, "");
     return LLVMBuildSelect(g->b, over, cg_i(g, INT64_MAX), r, "");
 }
 

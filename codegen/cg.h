@@ -39,7 +39,8 @@ struct cg {
     const struct cg_target *t;
     const struct tile_prog *p;
     const struct ir_func *f;
-    LLVMTypeRef i1, i8, i32, i64, f64, ptr, acc, vec, ivec;  /* acc: float or double; vec: of vl; ivec: i32 */
+    LLVMTypeRef i1, i8, i32, i64, f64, ptr, acc, vec,
+        ivec;                        /* acc: float or double; vec: of vl; ivec: i32 */
     int vl, esize;                   /* lanes of vec, bytes of acc */
     val fn, slots, shared, local;    /* the function and its arguments */
     val *dims;                       /* i64 per dim */
@@ -70,8 +71,10 @@ val cg_masked_load(struct cg *g, val addr, val mask);
 void cg_masked_store(struct cg *g, val v, val addr, val mask);
 val cg_gather(struct cg *g, val base, val index_vec64, val mask);
 val cg_hsum(struct cg *g, val v);                       /* sum of lanes, in a fixed tree order */
-val cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args, unsigned n);
-struct cg_loop cg_loop(struct cg *g, val lo, val hi, val step);   /* for iv = lo; iv < hi; iv += step */
+val cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args,
+                      unsigned n);
+struct cg_loop cg_loop(struct cg *g, val lo, val hi,
+                       val step); /* for iv = lo; iv < hi; iv += step */
 void cg_end(struct cg *g, struct cg_loop *l);
 /* A variable in the function's entry block, for values carried round loops (becomes a register). */
 val cg_var(struct cg *g, LLVMTypeRef ty, val init);
@@ -84,7 +87,8 @@ bool cg_tx_const(const struct cg *g, tx_ref x, int64_t *v);
 /* Address of the element (row, col) of a view, and its row stride in elements. */
 val cg_view_addr(struct cg *g, const tile_view *v, val row, val col);
 val cg_view_ld(struct cg *g, const tile_view *v);
-bool cg_is_padded(const struct cg *g, const tile_view *v); /* whole vectors may run past its columns */
+bool cg_is_padded(const struct cg *g,
+                  const tile_view *v); /* whole vectors may run past its columns */
 
 /* Slots of a tensor argument: its address and the stride of one axis. */
 val cg_arg_addr(struct cg *g, uint32_t arg);
@@ -108,14 +112,17 @@ typedef void cg_stmt_fn(struct cg *g, const struct tile_stmt *s);
 void cg_body(struct cg *g, const struct tile_stmt *body);
 /* Builds the function void matmul(c, ldc, a, ars, acs, b, ldb, m, n, k) for the target. */
 val cg_build_matmul(struct cg *g);
-/* Runs fn for every vector of columns [0, cols): whole vectors, then one partial with a lane mask. */
-void cg_columns(struct cg *g, val cols, void (*fn)(struct cg *, val col, val mask, void *), void *arg);
+/* Runs fn for every vector of columns [0, cols): whole vectors, then one partial with a lane mask.
+ */
+void cg_columns(struct cg *g, val cols, void (*fn)(struct cg *, val col, val mask, void *),
+                void *arg);
 
 /* ---- kernel.c ---- */
 /* The phase functions of one program for one target; returns their number. */
 int cg_phases(struct cg *g, val *out);
 val cg_plan(struct cg *g);
-void cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p, const struct cg_target *t);
+void cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p,
+                const struct cg_target *t);
 void cg_release(struct cg *g);
 /* ---- abi.c ---- */
 void cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprogs,

@@ -26,15 +26,16 @@ struct cg_options {
     int opt_level;              /* 0..3 */
 };
 
-/* Sets the variants for --mcpu=CPU (NULL: all of the family; "native"; a row's name; or a CPU of the
- * x86-64 psABI levels) and --target=TRIPLE (NULL: this machine). False with *why (static or arena). */
+/* Sets the variants for --mcpu=CPU (NULL: all of the family; "native"; a row's name; or a CPU of
+ * the x86-64 psABI levels) and --target=TRIPLE (NULL: this machine). False with *why (static or
+ * arena). */
 bool cg_select_targets(struct arena *a, const char *triple, const char *mcpu, struct cg_options *o,
                        const char **why);
 
 struct cg_module; /* an LLVM module with its context */
 
-/* Generates and optimises code for the programs of one kernel (entry points). Broken IR is an internal
- * error, so this cannot fail. Free with cg_free. */
+/* Generates and optimises code for the programs of one kernel (entry points). Broken IR is an
+ * internal error, so this cannot fail. Free with cg_free. */
 struct cg_module *cg_build(struct arena *a, const struct tile_prog *const *progs, int nprogs,
                            const struct cg_options *o);
 void cg_free(struct cg_module *m);
@@ -44,13 +45,15 @@ enum cg_output { CG_OBJECT, CG_ASSEMBLY, CG_LLVM };
 bool cg_emit(struct cg_module *m, enum cg_output kind, char **data, size_t *size, const char **why);
 
 /* The C header that declares what the object exports. */
-void cg_header(const struct ir_func *f, const struct tile_prog *const *progs, int nprogs, struct str *out);
+void cg_header(const struct ir_func *f, const struct tile_prog *const *progs, int nprogs,
+               struct str *out);
 
 /* Compiles in memory and returns the kernel's description; *jit keeps it alive (cg_jit_free).
  * NULL with *why. */
 struct attn_kernel;
 struct cg_jit;
-const struct attn_kernel *cg_jit_compile(struct cg_module *m, struct cg_jit **jit, const char **why);
+const struct attn_kernel *cg_jit_compile(struct cg_module *m, struct cg_jit **jit,
+                                         const char **why);
 void cg_jit_free(struct cg_jit *jit);
 
 /* Version of the LLVM library in use, e.g. "22.1.8". */

@@ -143,8 +143,8 @@ ev_bind(struct expr *e, const struct tile_bind *b)
 
 /* One tensor element per lane: address from the axes' indexes and the tensor's strides. */
 static val
-ev_tensor(struct expr *e, uint32_t arg, int rank, const uint8_t *axes, const int32_t *nums, bool by_position,
-          bool key_head)
+ev_tensor(struct expr *e, uint32_t arg, int rank, const uint8_t *axes, const int32_t *nums,
+          bool by_position, bool key_head)
 {
     struct cg *g = e->g;
     const struct tile_stmt *s = e->at->s;
@@ -196,8 +196,9 @@ static const struct {
     LLVMRealPredicate real;
     LLVMIntPredicate whole;
 } relations[] = {
-    {IR_lt, LLVMRealOLT, LLVMIntSLT}, {IR_le, LLVMRealOLE, LLVMIntSLE}, {IR_gt, LLVMRealOGT, LLVMIntSGT},
-    {IR_ge, LLVMRealOGE, LLVMIntSGE}, {IR_eq, LLVMRealOEQ, LLVMIntEQ},  {IR_ne, LLVMRealUNE, LLVMIntNE},
+    {IR_lt, LLVMRealOLT, LLVMIntSLT}, {IR_le, LLVMRealOLE, LLVMIntSLE},
+    {IR_gt, LLVMRealOGT, LLVMIntSGT}, {IR_ge, LLVMRealOGE, LLVMIntSGE},
+    {IR_eq, LLVMRealOEQ, LLVMIntEQ},  {IR_ne, LLVMRealUNE, LLVMIntNE},
 };
 
 /* A truth value as an i1 vector. */

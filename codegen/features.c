@@ -1,9 +1,10 @@
 /* Monomial features of token vectors, formed a block at a time with vector code.
  *
- * In rotation order one row of the table is a full-width product of rotations of the vector, read from a
- * copy that holds it twice: no index arithmetic per feature and no triangular remainder. When the
- * width is no multiple of the vector length, each row overruns into the next, which is written after it.
- * A table in memory: the weights of all rows (double), then degree-1 offsets (int32) per row. */
+ * In rotation order one row of the table is a full-width product of rotations of the vector, read
+ * from a copy that holds it twice: no index arithmetic per feature and no triangular remainder.
+ * When the width is no multiple of the vector length, each row overruns into the next, which is
+ * written after it. A table in memory: the weights of all rows (double), then degree-1 offsets
+ * (int32) per row. */
 #include "codegen/cg.h"
 
 #include "runtime/attn.h"
@@ -27,7 +28,8 @@ static val
 table_offset(struct cg *g, val offsets, val row, int degree, int k)
 {
     val at = cg_add(g, cg_mul(g, row, cg_i(g, degree - 1)), cg_i(g, k));
-    val v = LLVMBuildLoad2(g->b, g->i32, LLVMBuildInBoundsGEP2(g->b, g->i32, offsets, &at, 1, ""), "");
+    val v = LLVMBuildLoad2(g->b, g->i32, LLVMBuildInBoundsGEP2(g->b, g->i32, offsets, &at, 1, ""),
+                           "");
     return LLVMBuildSExt(g->b, v, g->i64, "");
 }
 
@@ -39,7 +41,8 @@ cg_tile_table(struct cg *g, const struct tile_stmt *s)
     val fn = LLVMGetNamedFunction(g->mod, "attn_monomial_rows");
     if (!fn)
         fn = LLVMAddFunction(g->mod, "attn_monomial_rows", ty);
-    val args[4] = {cg_tx(g, s->x[0]), cg_i(g, s->num[0]), table_offsets(g, &s->v[0]), g->base[s->v[0].buf]};
+    val args[4] = {cg_tx(g, s->x[0]), cg_i(g, s->num[0]), table_offsets(g, &s->v[0]),
+                   g->base[s->v[0].buf]};
     LLVMBuildCall2(g->b, ty, fn, args, 4, "");
 }
 
@@ -47,10 +50,12 @@ void
 cg_tile_features(struct cg *g, const struct tile_stmt *s)
 {
     int degree = s->num[0];
-    val lo = cg_tx(g, s->x[0]), hi = cg_tx(g, s->x[1]), width = cg_tx(g, s->x[2]), zero = cg_i(g, 0);
+    val lo = cg_tx(g, s->x[0]), hi = cg_tx(g, s->x[1]), width = cg_tx(g, s->x[2]),
+        zero = cg_i(g, 0);
     val offsets = table_offsets(g, &s->v[2]), off[16];
     struct cg_loop token = cg_loop(g, zero, cg_tx(g, s->v[0].rows), cg_i(g, 1));
-    val x = cg_view_addr(g, &s->v[1], token.iv, zero), out = cg_view_addr(g, &s->v[0], token.iv, zero);
+    val x = cg_view_addr(g, &s->v[1], token.iv, zero),
+        out = cg_view_addr(g, &s->v[0], token.iv, zero);
     struct cg_loop row = cg_loop(g, lo, hi, cg_i(g, 1));
     for (int k = 0; k + 1 < degree; k++)
         off[k] = table_offset(g, offsets, row.iv, degree, k);
@@ -96,7 +101,8 @@ cg_tile_weights(struct cg *g, const struct tile_stmt *s)
     bool across = s->num[0] == 1;
     val count = LLVMBuildSDiv(g->b, cg_tx(g, across ? s->v[0].cols : s->v[0].rows), width, "");
     struct cg_loop t = cg_loop(g, zero, count, cg_i(g, 1));
-    val w = cg_splat(g, table_weight(g, &s->v[1], cg_add(g, lo, t.iv))), first = cg_mul(g, t.iv, width);
+    val w = cg_splat(g, table_weight(g, &s->v[1], cg_add(g, lo, t.iv))),
+        first = cg_mul(g, t.iv, width);
     if (across) {
         struct weights_job j = {&s->v[0], zero, first, w};
         cg_columns(g, width, weights_column, &j);
@@ -141,7 +147,8 @@ cg_tile_outer(struct cg *g, const struct tile_stmt *s)
     cg_end(g, &r);
 }
 
-/* Lexicographic monomials of one vector: the runtime's scalar code, for similarities that keep them. */
+/* Lexicographic monomials of one vector: the runtime's scalar code, for similarities that keep
+ * them. */
 void
 cg_tile_mono(struct cg *g, const struct tile_stmt *s)
 {
@@ -152,8 +159,8 @@ cg_tile_mono(struct cg *g, const struct tile_stmt *s)
     if (!fn)
         fn = LLVMAddFunction(g->mod, name, ty);
     struct cg_loop r = cg_loop(g, zero, cg_tx(g, s->v[0].rows), cg_i(g, 1));
-    val args[5] = {cg_view_addr(g, &s->v[1], r.iv, zero), cg_tx(g, s->v[1].cols), cg_i(g, s->num[0]),
-                   cg_i(g, s->num[1]), cg_view_addr(g, &s->v[0], r.iv, zero)};
+    val args[5] = {cg_view_addr(g, &s->v[1], r.iv, zero), cg_tx(g, s->v[1].cols),
+                   cg_i(g, s->num[0]), cg_i(g, s->num[1]), cg_view_addr(g, &s->v[0], r.iv, zero)};
     LLVMBuildCall2(g->b, ty, fn, args, 5, "");
     cg_end(g, &r);
 }

@@ -8,7 +8,8 @@ put_param_list(const struct ir_func *f, struct str *out)
 {
     str_put(out, "const DLTensor *q, const DLTensor *k,\n    const DLTensor *v, DLTensor *out");
     for (uint32_t k = 0; k < f->nparams; k++)
-        str_printf(out, f->params[k].rank ? ", const DLTensor *%s" : ", double %s", f->params[k].name);
+        str_printf(out, f->params[k].rank ? ", const DLTensor *%s" : ", double %s",
+                   f->params[k].name);
     str_put(out, ", attn_exec *exec");
 }
 
@@ -22,34 +23,42 @@ put_shape(const struct ir_func *f, const struct ir_param *p, struct str *out)
 }
 
 void
-cg_header(const struct ir_func *f, const struct tile_prog *const *progs, int nprogs, struct str *out)
+cg_header(const struct ir_func *f, const struct tile_prog *const *progs, int nprogs,
+          struct str *out)
 {
     const char *type = f->type == TYPE_F64 ? "float64" : "float32";
     struct str guard = {0};
     for (const char *s = f->name; *s; s++)
         str_putc(&guard, (char)toupper((unsigned char)*s));
-    str_printf(out, "/* Attention kernel `%s`, compiled by attnc. Link with its object and libattn.\n *\n", f->name);
-    str_printf(out, " * Tensors (%s, CPU):\n *   q        [B, H, n_q, D]\n *   k        [B, G, n, D]\n"
-                    " *   v        [B, G, n, M]      G divides H\n *   out      [B, H, n_q, M]\n", type);
+    str_printf(
+        out, "/* Attention kernel `%s`, compiled by attnc. Link with its object and libattn.\n *\n",
+        f->name);
+    str_printf(out,
+               " * Tensors (%s, CPU):\n *   q        [B, H, n_q, D]\n *   k        [B, G, n, D]\n"
+               " *   v        [B, G, n, M]      G divides H\n *   out      [B, H, n_q, M]\n",
+               type);
     for (uint32_t k = 0; k < f->nparams; k++)
         if (f->params[k].rank)
             put_shape(f, &f->params[k], out);
     for (uint32_t k = 0; k < f->ndims; k++)
         if (f->dims[k].size > 0)
             str_printf(out, " * %s is fixed: %lld\n", f->dims[k].name, (long long)f->dims[k].size);
-    str_printf(out, " * Returns 0 or an attn_status; attn_message() says more. exec may be NULL. */\n");
+    str_printf(out,
+               " * Returns 0 or an attn_status; attn_message() says more. exec may be NULL. */\n");
     str_printf(out, "#ifndef ATTN_KERNEL_%s_H\n#define ATTN_KERNEL_%s_H\n\n#include <attn.h>\n\n"
                     "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
                str_text(&guard), str_text(&guard));
     for (int k = 0; k < nprogs; k++) {
-        str_printf(out, "/* schedule: %s */\nint %s_%s(", progs[k]->schedule, f->name, progs[k]->entry);
+        str_printf(out, "/* schedule: %s */\nint %s_%s(", progs[k]->schedule, f->name,
+                   progs[k]->entry);
         put_param_list(f, out);
         str_put(out, ");\n\n");
     }
-    str_printf(out, "/* Bytes of attn_exec.workspace that %s_forward needs for these shapes. */\n"
-                    "size_t %s_workspace(const DLTensor *q, const DLTensor *k, const DLTensor *v);\n\n"
-                    "/* Names, dims, types: enough to bind from any language. */\n"
-                    "extern const attn_kernel %s_kernel;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n",
+    str_printf(out,
+               "/* Bytes of attn_exec.workspace that %s_forward needs for these shapes. */\n"
+               "size_t %s_workspace(const DLTensor *q, const DLTensor *k, const DLTensor *v);\n\n"
+               "/* Names, dims, types: enough to bind from any language. */\n"
+               "extern const attn_kernel %s_kernel;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n",
                f->name, f->name, f->name);
     str_free(&guard);
 }

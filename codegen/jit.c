@@ -46,7 +46,8 @@ define_symbols(LLVMOrcLLJITRef j)
     enum { N = sizeof symbols / sizeof *symbols };
     LLVMOrcCSymbolMapPair pair[N];
     for (int k = 0; k < N; k++) {
-        LLVMJITSymbolFlags flags = {LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable, 0};
+        LLVMJITSymbolFlags flags = {
+            LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable, 0};
         pair[k].Name = LLVMOrcLLJITMangleAndIntern(j, symbols[k].name);
         pair[k].Sym = (LLVMJITEvaluatedSymbol){(LLVMOrcExecutorAddress)symbols[k].at, flags};
     }

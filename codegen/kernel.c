@@ -136,7 +136,8 @@ load_rows(struct cg *g)
             g->rows[k] = cg_add(g, half, cg_i(g, 1));
             continue;
         }
-        LLVMTypeRef par[4] = {g->i64, g->i64, g->ptr, g->ptr}, ty = LLVMFunctionType(g->i64, par, 4, 0);
+        LLVMTypeRef par[4] = {g->i64, g->i64, g->ptr, g->ptr},
+                    ty = LLVMFunctionType(g->i64, par, 4, 0);
         val fn = LLVMGetNamedFunction(g->mod, "attn_monomial_rows"), null = LLVMConstNull(g->ptr);
         if (!fn)
             fn = LLVMAddFunction(g->mod, "attn_monomial_rows", ty);
@@ -264,7 +265,8 @@ cg_plan(struct cg *g)
     struct tile_prog *p = (struct tile_prog *)(uintptr_t)g->p;
     tx_ref offset[TILE_MAX_BUFS] = {0};
     snprintf(name, sizeof name, "%s.%s.plan", g->f->name, p->entry);
-    LLVMTypeRef par[2] = {g->ptr, g->ptr}, ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 2, 0);
+    LLVMTypeRef par[2] = {g->ptr, g->ptr},
+                ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 2, 0);
     g->fn = LLVMAddFunction(g->mod, name, ty);
     LLVMSetLinkage(g->fn, LLVMInternalLinkage);
     flag_attribute(g, g->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "nounwind", 0);
@@ -272,7 +274,8 @@ cg_plan(struct cg *g)
     g->slots = LLVMGetParam(g->fn, 0);
     g->shared = g->local = NULL;
     load_dims(g);
-    tx_ref shared = place_buffers(g, BUF_SHARED, offset), local = place_buffers(g, BUF_LOCAL, offset);
+    tx_ref shared = place_buffers(g, BUF_SHARED, offset),
+           local = place_buffers(g, BUF_LOCAL, offset);
     load_rows(g);
     val out = LLVMGetParam(g->fn, 1);
     plan_store(g, out, 0, cg_tx(g, shared));

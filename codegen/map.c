@@ -1,5 +1,5 @@
-/* Statements that evaluate a node over a tile. Columns are vectors; rows are looped over inside, four
- * at a time, so that reductions over rows stay in registers and their order is fixed. */
+/* Statements that evaluate a node over a tile. Columns are vectors; rows are looped over inside,
+ * four at a time, so that reductions over rows stay in registers and their order is fixed. */
 #include "codegen/cg.h"
 
 enum { UNROLL = 4 };

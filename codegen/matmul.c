@@ -2,11 +2,11 @@
  *
  *     matmul(c, ldc, a, ars, acs, b, ldb, m, n, k)      c[m,n] += a[m,k] b[k,n]
  *
- * Element (i, p) of A is a[i*ars + p*acs] (either stride may be 1: stored as it is or transposed); B and C
- * are row-major and may be read and written in whole vectors past column n (rows are padded). The
- * micro-kernel holds mr x nv vectors of C in registers: per step of k it loads nv vectors of B and mr
- * broadcast numbers of A for mr*nv multiply-adds. Sums run over k in order, from zero, and are added to
- * C at the end, so the result depends on the extents alone. */
+ * Element (i, p) of A is a[i*ars + p*acs] (either stride may be 1: stored as it is or transposed);
+ * B and C are row-major and may be read and written in whole vectors past column n (rows are
+ * padded). The micro-kernel holds mr x nv vectors of C in registers: per step of k it loads nv
+ * vectors of B and mr broadcast numbers of A for mr*nv multiply-adds. Sums run over k in order,
+ * from zero, and are added to C at the end, so the result depends on the extents alone. */
 #include "codegen/cg.h"
 
 #include <stdio.h>
@@ -87,7 +87,8 @@ cg_build_matmul(struct cg *g)
     val known = LLVMGetNamedFunction(g->mod, name);
     if (known)
         return known;
-    LLVMTypeRef par[10] = {g->ptr, g->i64, g->ptr, g->i64, g->i64, g->ptr, g->i64, g->i64, g->i64, g->i64};
+    LLVMTypeRef par[10] = {g->ptr, g->i64, g->ptr, g->i64, g->i64,
+                           g->ptr, g->i64, g->i64, g->i64, g->i64};
     LLVMTypeRef ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 10, 0);
     val outer = g->fn, fn = LLVMAddFunction(g->mod, name, ty);
     LLVMBasicBlockRef back = LLVMGetInsertBlock(g->b);
@@ -102,7 +103,8 @@ cg_build_matmul(struct cg *g)
     for (int nv = g->t->nv; nv >= 1; nv /= 2) {
         /* the narrowest block also takes a partial vector */
         int64_t need = nv > 1 ? (int64_t)nv * g->vl - 1 : 0;
-        struct cg_loop l = cg_loop(g, col, cg_sub(g, x.n, cg_i(g, need)), cg_i(g, (int64_t)nv * g->vl));
+        struct cg_loop l = cg_loop(g, col, cg_sub(g, x.n, cg_i(g, need)),
+                                   cg_i(g, (int64_t)nv * g->vl));
         column_block(g, &x, l.iv, nv);
         cg_end(g, &l);
         col = l.iv;

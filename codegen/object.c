@@ -12,9 +12,10 @@
 #include <llvm/Config/llvm-config.h>
 
 /* Hand-vectorised code needs registers and scheduling, not vectorisers. */
-static const char pipeline[] = "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
-                               "loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-mssa(licm),adce,"
-                               "simplifycfg),globaldce";
+static const char pipeline[] =
+    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
+    "loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-mssa(licm),adce,"
+    "simplifycfg),globaldce";
 
 const char *
 cg_llvm_version(void)
@@ -43,8 +44,8 @@ target_machine(const struct cg_target *t)
     if (LLVMGetTargetFromTriple(t->triple, &target, &err))
         ICE("LLVM does not know %s: %s", t->triple, err);
     const char *cpu = t->arch == CG_ARCH_x86_64 ? "x86-64" : "generic";
-    LLVMTargetMachineRef tm = LLVMCreateTargetMachine(target, t->triple, cpu, "", LLVMCodeGenLevelAggressive,
-                                                      LLVMRelocPIC, LLVMCodeModelDefault);
+    LLVMTargetMachineRef tm = LLVMCreateTargetMachine(
+        target, t->triple, cpu, "", LLVMCodeGenLevelAggressive, LLVMRelocPIC, LLVMCodeModelDefault);
     if (!tm)
         ICE("no target machine for %s", t->triple);
     return tm;
@@ -93,7 +94,8 @@ build_programs(struct cg_module *m, const struct tile_prog *const *progs, int np
 }
 
 struct cg_module *
-cg_build(struct arena *a, const struct tile_prog *const *progs, int nprogs, const struct cg_options *o)
+cg_build(struct arena *a, const struct tile_prog *const *progs, int nprogs,
+         const struct cg_options *o)
 {
     cg_init_llvm();
     struct cg_module *m = ARENA_NEW(a, struct cg_module);

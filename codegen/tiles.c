@@ -108,7 +108,8 @@ cg_tile_rowscale(struct cg *g, const struct tile_stmt *s)
 {
     struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->v[0].rows), cg_i(g, 1));
     val f = cg_load(g, g->acc, cg_view_addr(g, &s->v[1], cg_i(g, 0), l.iv));
-    LLVMBasicBlockRef after = cg_if(g, LLVMBuildFCmp(g->b, LLVMRealUNE, f, LLVMConstReal(g->acc, 1), ""));
+    LLVMBasicBlockRef after = cg_if(
+        g, LLVMBuildFCmp(g->b, LLVMRealUNE, f, LLVMConstReal(g->acc, 1), ""));
     struct row_job j = {.s = s, .row = l.iv, .number = cg_splat(g, f), .what = SCALE_BY_NUMBER};
     cg_columns(g, cg_tx(g, s->v[0].cols), row_column, &j);
     cg_fi(g, after);
@@ -178,7 +179,8 @@ running_column(struct cg *g, val col, val mask, void *arg)
     val old = cg_load(g, g->vec, addr), fresh = load_any(g, &s->v[1], zero, col, mask);
     val t = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, old, fresh, ""), old, fresh, "");
     val e = vm_emit(&vm, IR_exp, LLVMBuildFSub(g->b, old, t, ""), NULL);
-    e = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOEQ, old, t, ""), cg_splat_f(g, 1), e, "");
+    e = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOEQ, old, t, ""), cg_splat_f(g, 1), e,
+                        "");
     cg_store(g, t, addr);
     cg_store(g, e, cg_view_addr(g, &s->v[2], zero, col));
 }
@@ -212,7 +214,8 @@ colsum_column(struct cg *g, val col, val mask, void *arg)
     val a[4];
     for (int k = 0; k < 4; k++)
         a[k] = cg_load(g, g->vec, acc[k]);
-    val sum = LLVMBuildFAdd(g->b, LLVMBuildFAdd(g->b, a[0], a[1], ""), LLVMBuildFAdd(g->b, a[2], a[3], ""), "");
+    val sum = LLVMBuildFAdd(g->b, LLVMBuildFAdd(g->b, a[0], a[1], ""),
+                            LLVMBuildFAdd(g->b, a[2], a[3], ""), "");
     val addr = cg_view_addr(g, &s->v[0], cg_i(g, 0), col);
     val old = load_any(g, &s->v[0], cg_i(g, 0), col, mask);
     val r = LLVMBuildFAdd(g->b, old, sum, "");
@@ -303,7 +306,8 @@ static void
 patch_column(struct cg *g, val col, val mask, void *arg)
 {
     struct patch_job *j = arg;
-    val v = load_any(g, &j->s->v[2], j->key, col, mask), addr = cg_view_addr(g, &j->s->v[0], j->row, col);
+    val v = load_any(g, &j->s->v[2], j->key, col, mask),
+        addr = cg_view_addr(g, &j->s->v[0], j->row, col);
     val old = load_any(g, &j->s->v[0], j->row, col, mask), r = cg_fma(g, j->weight, v, old);
     if (mask)
         cg_masked_store(g, r, addr, mask);
@@ -319,7 +323,8 @@ cg_tile_patch(struct cg *g, const struct tile_stmt *s)
     LLVMBasicBlockRef after = cg_if(g, bad);
     struct cg_loop row = cg_loop(g, cg_i(g, 0), cg_tx(g, s->v[0].rows), cg_i(g, 1));
     val seen = cg_load(g, g->acc, cg_view_addr(g, &s->v[3], key.iv, row.iv));
-    LLVMBasicBlockRef hidden = cg_if(g, LLVMBuildFCmp(g->b, LLVMRealUNE, seen, LLVMConstReal(g->acc, 0), ""));
+    LLVMBasicBlockRef hidden = cg_if(
+        g, LLVMBuildFCmp(g->b, LLVMRealUNE, seen, LLVMConstReal(g->acc, 0), ""));
     val w = cg_splat(g, cg_load(g, g->acc, cg_view_addr(g, &s->v[1], key.iv, row.iv)));
     struct patch_job j = {s, key.iv, row.iv, w};
     cg_columns(g, cg_tx(g, s->v[0].cols), patch_column, &j);

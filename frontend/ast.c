@@ -19,8 +19,9 @@ const char *const ast_stmt_text[AST_ST_COUNT] = {
 /* ---- names ---- */
 
 static const char *const greek_lower[25] = {
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
-    "xi", "omicron", "pi", "rho", "sigma", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"};
+    "alpha", "beta",   "gamma",   "delta", "epsilon", "zeta",    "eta",  "theta", "iota",
+    "kappa", "lambda", "mu",      "nu",    "xi",      "omicron", "pi",   "rho",   "sigma",
+    "sigma", "tau",    "upsilon", "phi",   "chi",     "psi",     "omega"};
 
 /* The English name of a Greek letter, or NULL; capitals are capitalised by the caller. */
 static const char *
@@ -43,7 +44,8 @@ ast_canonical(struct arena *a, const char *text, size_t len)
         bool capital = false;
         const char *name = NULL;
         if (c >= 0xC0 && k + 1 < len)
-            name = greek_name((uint32_t)(c & 0x1F) << 6 | ((unsigned char)text[k + 1] & 0x3F), &capital);
+            name = greek_name((uint32_t)(c & 0x1F) << 6 | ((unsigned char)text[k + 1] & 0x3F),
+                              &capital);
         if (!name) {
             str_putc(&s, (char)c);
             continue;
@@ -76,7 +78,8 @@ void
 ast_too_deep(struct ast_parser *p, span_t at)
 {
     if (!p->depth_reported)
-        diag_error(p->diag, at, "the expression has more than %d operations on one path", AST_MAX_DEPTH);
+        diag_error(p->diag, at, "the expression has more than %d operations on one path",
+                   AST_MAX_DEPTH);
     p->depth_reported = true;
 }
 
@@ -101,8 +104,8 @@ expr_new(struct ast_parser *p, enum ast_kind kind, span_t at, struct ast_list ar
 }
 
 struct ast_expr *
-ast_expr_new(struct ast_parser *p, enum ast_kind kind, span_t at, struct ast_expr *a, struct ast_expr *b,
-             struct ast_expr *c)
+ast_expr_new(struct ast_parser *p, enum ast_kind kind, span_t at, struct ast_expr *a,
+             struct ast_expr *b, struct ast_expr *c)
 {
     struct ast_list l = {0};
     struct ast_expr *arg[3] = {a, b, c};
@@ -112,8 +115,8 @@ ast_expr_new(struct ast_parser *p, enum ast_kind kind, span_t at, struct ast_exp
 }
 
 struct ast_expr *
-ast_expr_named(struct ast_parser *p, enum ast_kind kind, span_t at, const char *name, span_t name_span,
-               struct ast_list args)
+ast_expr_named(struct ast_parser *p, enum ast_kind kind, span_t at, const char *name,
+               span_t name_span, struct ast_list args)
 {
     struct ast_expr *e = expr_new(p, kind, at, args);
     e->name = name;
@@ -169,8 +172,8 @@ utf8_length(const unsigned char *s, size_t left)
     for (size_t k = 1; k < n; k++)
         if ((s[k] & 0xC0) != 0x80)
             return 0;
-    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF0 && s[1] < 0x90) ||
-        (s[0] == 0xF4 && s[1] > 0x8F))
+    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) ||
+        (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F))
         return 0;
     return n;
 }

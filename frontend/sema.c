@@ -1,7 +1,7 @@
 /* Judging statements, and putting the function together.
  *
- * Dimensions, then params, then definitions are collected first, so their order does not matter; then sim,
- * mask and normalize are judged and the roots of ir/ir.h built from them. */
+ * Dimensions, then params, then definitions are collected first, so their order does not matter;
+ * then sim, mask and normalize are judged and the roots of ir/ir.h built from them. */
 #include "frontend/sema.h"
 
 #include <math.h>
@@ -34,7 +34,8 @@ once(struct sema *s, const struct ast_stmt *st)
 
 /* True after reporting (once) that a program has more than limit of something. */
 static bool
-too_many(struct sema *s, const struct ast_stmt *st, uint32_t count, uint32_t limit, const char *what)
+too_many(struct sema *s, const struct ast_stmt *st, uint32_t count, uint32_t limit,
+         const char *what)
 {
     if (count < limit)
         return false;
@@ -69,8 +70,8 @@ sema_stmt_dim(struct sema *s, const struct ast_stmt *st)
     if (d < 0 && (too_many(s, st, s->f->ndims, SEMA_MAX_DIMS, "dimensions") ||
                   !sema_declare(s, st->name, st->name_span)))
         return;
-    if (st->expr && !sema_integer(s, st->expr, arena_printf(s->arena, "the size of %s", st->name), 1,
-                                  (int64_t)1 << 31, &size))
+    if (st->expr && !sema_integer(s, st->expr, arena_printf(s->arena, "the size of %s", st->name),
+                                  1, (int64_t)1 << 31, &size))
         size = 1; /* keeps what depends on it quiet */
     if (d < 0)
         ir_dim_add(s->f, st->name, size);
@@ -101,10 +102,12 @@ static void
 sema_stmt_param(struct sema *s, const struct ast_stmt *st)
 {
     struct ir_param p = {.name = st->name, .span = st->span};
-    if (too_many(s, st, s->f->nparams, SEMA_MAX_PARAMS, "params") || !sema_declare(s, st->name, st->name_span))
+    if (too_many(s, st, s->f->nparams, SEMA_MAX_PARAMS, "params") ||
+        !sema_declare(s, st->name, st->name_span))
         return;
     if (st->list.count > IR_MAX_RANK) {
-        diag_error(s->diag, st->span, "%s has %u indexes, the limit is %d", st->name, st->list.count, IR_MAX_RANK);
+        diag_error(s->diag, st->span, "%s has %u indexes, the limit is %d", st->name,
+                   st->list.count, IR_MAX_RANK);
         return;
     }
     for (uint32_t k = 0; k < st->list.count; k++) {
@@ -126,7 +129,8 @@ sema_stmt_param(struct sema *s, const struct ast_stmt *st)
             fmpq_clear(q);
             p.has_default = true;
             if (!isfinite(p.value))
-                diag_error(s->diag, st->expr->span, "the default of %s is too large for a double", st->name);
+                diag_error(s->diag, st->expr->span, "the default of %s is too large for a double",
+                           st->name);
         } else if (v.kind != VALUE_BAD) {
             diag_error(s->diag, st->expr->span, "the default of a param must be a constant");
         }
@@ -137,7 +141,8 @@ sema_stmt_param(struct sema *s, const struct ast_stmt *st)
 static void
 sema_stmt_let(struct sema *s, const struct ast_stmt *st)
 {
-    if (too_many(s, st, s->ndefs, SEMA_MAX_LETS, "definitions") || !sema_declare(s, st->name, st->name_span))
+    if (too_many(s, st, s->ndefs, SEMA_MAX_LETS, "definitions") ||
+        !sema_declare(s, st->name, st->name_span))
         return;
     for (uint32_t k = 0; k < st->list.count; k++) {
         if (st->list.at[k]->kind != AST_NAME) {
@@ -146,7 +151,8 @@ sema_stmt_let(struct sema *s, const struct ast_stmt *st)
         }
         for (uint32_t i = 0; i < k; i++)
             if (!strcmp(st->list.at[i]->name, st->list.at[k]->name)) {
-                diag_error(s->diag, st->list.at[k]->span, "the parameter '%s' is given twice", st->list.at[k]->name);
+                diag_error(s->diag, st->list.at[k]->span, "the parameter '%s' is given twice",
+                           st->list.at[k]->name);
                 return;
             }
     }
@@ -170,7 +176,8 @@ sema_stmt_kernelize(struct sema *s, const struct ast_stmt *st)
             return;
         }
     const char *near = str_nearest(st->name, modes, 4);
-    diag_error(s->diag, st->name_span, "unknown mode '%s'; modes are exact, taylor(P), random(R, seed=S) and auto",
+    diag_error(s->diag, st->name_span,
+               "unknown mode '%s'; modes are exact, taylor(P), random(R, seed=S) and auto",
                st->name);
     if (near)
         diag_help(s->diag, st->name_span, "%s", near);
@@ -240,7 +247,9 @@ round_of(const struct ast_stmt *st)
     for (size_t k = 0; k < sizeof settings; k++)
         if (st->kind == settings[k])
             return ROUND_SETTINGS;
-    return st->kind == AST_ST_PARAM ? ROUND_PARAMS : st->kind == AST_ST_LET ? ROUND_LETS : ROUND_REST;
+    return st->kind == AST_ST_PARAM ? ROUND_PARAMS
+           : st->kind == AST_ST_LET ? ROUND_LETS
+                                    : ROUND_REST;
 }
 
 static void
@@ -269,10 +278,12 @@ apply_overrides(struct sema *s, const struct dim_override *dims, int n)
         int d = ir_dim_find(s->f, dims[k].name);
         const char *near = d < 0 ? nearest_dim(s, dims[k].name) : NULL;
         if (near)
-            diag_error(s->diag, nowhere, "-D names '%s', which is no dimension of this program; the nearest is %s",
+            diag_error(s->diag, nowhere,
+                       "-D names '%s', which is no dimension of this program; the nearest is %s",
                        dims[k].name, near);
         else if (d < 0)
-            diag_error(s->diag, nowhere, "-D names '%s', which is no dimension of this program", dims[k].name);
+            diag_error(s->diag, nowhere, "-D names '%s', which is no dimension of this program",
+                       dims[k].name);
         else if (dims[k].size < 1 || dims[k].size > (int64_t)1 << 31)
             diag_error(s->diag, nowhere, "-D %s is %lld, must be from 1 to %lld", dims[k].name,
                        (long long)dims[k].size, (long long)((int64_t)1 << 31));
@@ -293,7 +304,8 @@ divisor(struct sema *s, ir_ref z)
     s->z = 0;
     s->f->normalize_is_sum = n == z;
     if (n && ((s->f->nodes[n].axes >> AX_j & 1) || ir_vector_axes(s->f, n)))
-        diag_error(s->diag, st->expr->span, "normalize is one number per query: it cannot depend on the key");
+        diag_error(s->diag, st->expr->span,
+                   "normalize is one number per query: it cannot depend on the key");
     if (n && ir_is_const(s->f, n, 0))
         diag_error(s->diag, st->expr->span, "normalize is zero: division by zero");
     return n && ir_is_const(s->f, n, 1) ? 0 : n;
@@ -306,8 +318,10 @@ build_roots(struct sema *s)
     span_t at = f->nodes[f->root[ROOT_SIM]].span;
     ir_ref zero = ir_const_i(f, 0, 1, nowhere), one = ir_const_i(f, 1, 1, nowhere), m = s->mask;
     ir_ref sim = f->root[ROOT_SIM], w = m ? ir_select(f, m, sim, zero, at) : sim;
-    ir_ref z = ir_rsum(f, AX_j, w, at), numer = ir_rsum(f, AX_j, ir_op2(f, IR_mul, w, ir_input(f, 2, nowhere), at), at);
-    ir_ref count = m ? ir_rsum(f, AX_j, ir_select(f, m, one, zero, nowhere), nowhere) : ir_dimval(f, DIM_N, nowhere);
+    ir_ref z = ir_rsum(f, AX_j, w, at),
+           numer = ir_rsum(f, AX_j, ir_op2(f, IR_mul, w, ir_input(f, 2, nowhere), at), at);
+    ir_ref count = m ? ir_rsum(f, AX_j, ir_select(f, m, one, zero, nowhere), nowhere)
+                     : ir_dimval(f, DIM_N, nowhere);
     ir_ref any = ir_op2(f, IR_gt, count, zero, nowhere), by = divisor(s, z);
     f->root[ROOT_MASK] = m;
     f->root[ROOT_NUM] = numer;
@@ -317,8 +331,9 @@ build_roots(struct sema *s)
 }
 
 struct ir_func *
-frontend_compile(struct arena *a, const struct source *src, const char *stem, const struct dim_override *dims,
-                 int ndims, struct diag *d, struct asserts *asserts)
+frontend_compile(struct arena *a, const struct source *src, const char *stem,
+                 const struct dim_override *dims, int ndims, struct diag *d,
+                 struct asserts *asserts)
 {
     const struct ast_program *p = ast_parse(a, src, d);
     if (!p)

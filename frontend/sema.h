@@ -22,6 +22,34 @@ struct value {
     struct ir_binding bound; /* TENSOR: its first `rank` indexes */
 };
 
+static const struct value value_bad = {.kind = VALUE_BAD};
+
+static inline struct value
+value_number(ir_ref n)
+{
+    return (struct value){.kind = VALUE_NUMBER, .node = n};
+}
+
+static inline struct value
+value_truth(ir_ref n)
+{
+    return (struct value){.kind = VALUE_TRUTH, .node = n};
+}
+
+static inline struct value
+value_vector(ir_ref n, uint8_t axis)
+{
+    return (struct value){.kind = VALUE_VECTOR, .node = n, .axis = axis};
+}
+
+/* A number or vector with another node. */
+static inline struct value
+value_like(struct value v, ir_ref n)
+{
+    v.node = n;
+    return v;
+}
+
 /* let NAME = ...; or let NAME(x, ...) = ...; */
 struct definition {
     const struct ast_stmt *stmt;
@@ -67,13 +95,30 @@ struct sema {
     size_t cap_asserts;
 };
 
+/* sema_arith.c. Each reports what is wrong and returns VALUE_BAD (silent for bad operands). */
+struct value sema_wrong(struct sema *s, const struct ast_expr *e, const char *what,
+                        const struct value *v);
+bool sema_is_arithmetic(const struct value *v); /* a number or a vector */
+/* Digits with an optional fraction and exponent, exactly. */
+ir_ref sema_parse_number(struct sema *s, const struct ast_expr *e);
+struct value sema_arith(struct sema *s, const struct ast_expr *e, enum ir_op op, struct value a,
+                        struct value b);
+/* base ^ exponent; whole constant exponents are exact powers. */
+struct value sema_power(struct sema *s, const struct ast_expr *e, struct value a, struct value b);
+struct value sema_norm2(struct sema *s, const struct value *x, span_t at); /* x: a vector */
+struct value sema_dot(struct sema *s, const struct ast_expr *e, struct value a, struct value b);
+struct value sema_outer(struct sema *s, const struct ast_expr *e, struct value a, struct value b);
+/* W @ x: a param with two indexes left, and a vector. */
+struct value sema_matmul(struct sema *s, const struct ast_expr *e, struct value w, struct value x);
+
 /* sema_expr.c: judges an expression; reports and returns VALUE_BAD on errors. */
 struct value sema_expr(struct sema *s, const struct ast_expr *e);
 /* As a number / truth value, with an error that says what it is for otherwise (0 on errors). */
 ir_ref sema_number(struct sema *s, const struct ast_expr *e, const char *what);
 ir_ref sema_truth(struct sema *s, const struct ast_expr *e, const char *what);
 /* A constant whole number; false after an error. */
-bool sema_integer(struct sema *s, const struct ast_expr *e, const char *what, int64_t lo, int64_t hi, int64_t *out);
+bool sema_integer(struct sema *s, const struct ast_expr *e, const char *what, int64_t lo,
+                  int64_t hi, int64_t *out);
 
 /* sema_names.c */
 /* The dimension of that name (b and h also name B and H), or -1. */
@@ -97,7 +142,20 @@ struct sema_function {
 extern const struct sema_function sema_functions[];
 extern const int sema_function_count;
 
-enum sema_rule { RULE_ARITH, RULE_POWER, RULE_COMPARE, RULE_LOGIC, RULE_DOT, RULE_OUTER, RULE_MATMUL, RULE_MAP,
-                 RULE_FOLD, RULE_NORM, RULE_NORM2, RULE_SYMPOW, RULE_ROLL };
+enum sema_rule {
+    RULE_ARITH,
+    RULE_POWER,
+    RULE_COMPARE,
+    RULE_LOGIC,
+    RULE_DOT,
+    RULE_OUTER,
+    RULE_MATMUL,
+    RULE_MAP,
+    RULE_FOLD,
+    RULE_NORM,
+    RULE_NORM2,
+    RULE_SYMPOW,
+    RULE_ROLL
+};
 
 #endif

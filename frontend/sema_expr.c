@@ -1,284 +1,21 @@
-/* Judging expressions: kinds are checked, functions inlined, names resolved; the value is a node. */
-#include <stdlib.h>
+/* Judging expressions: kinds are checked, functions inlined, names resolved; the value is a node.
+ */
 #include <string.h>
 
 #include "frontend/sema.h"
 
-static const struct value bad = {.kind = VALUE_BAD};
-
-static struct value
-number(ir_ref n)
-{
-    return (struct value){.kind = VALUE_NUMBER, .node = n};
-}
-
-static struct value
-truth(ir_ref n)
-{
-    return (struct value){.kind = VALUE_TRUTH, .node = n};
-}
-
-static struct value
-vector(ir_ref n, uint8_t axis)
-{
-    return (struct value){.kind = VALUE_VECTOR, .node = n, .axis = axis};
-}
-
-/* A number or vector with another node. */
-static struct value
-like(struct value v, ir_ref n)
-{
-    v.node = n;
-    return v;
-}
-
-static struct value
-wrong(struct sema *s, const struct ast_expr *e, const char *what, const struct value *v)
-{
-    if (v->kind != VALUE_BAD)
-        diag_error(s->diag, e->span, "%s, found %s", what, sema_describe(s, v));
-    return bad;
-}
-
-static bool
-is_arithmetic(const struct value *v)
-{
-    return v->kind == VALUE_NUMBER || v->kind == VALUE_VECTOR;
-}
-
-/* ---- constants ---- */
-
-/* Digits with an optional fraction and exponent, exactly. */
-static ir_ref
-parse_number(struct sema *s, const struct ast_expr *e)
-{
-    fmpq_t q;
-    fmpz_t ten, scale;
-    const char *exp = strpbrk(e->name, "eE"), *point = strchr(e->name, '.');
-    size_t n = exp ? (size_t)(exp - e->name) : strlen(e->name);
-    long shift = exp ? atol(exp + 1) : 0;
-    bool negative = e->name[0] == '-';
-    struct str digits = {0};
-    for (size_t k = 0; k < n; k++)
-        if (e->name[k] != '.' && e->name[k] != '-')
-            str_putc(&digits, e->name[k]);
-    if (point && (size_t)(point - e->name) < n)
-        shift -= (long)(n - 1 - (size_t)(point - e->name));
-    fmpq_init(q);
-    fmpz_init_set_ui(ten, 10);
-    fmpz_init(scale);
-    fmpz_set_str(fmpq_numref(q), str_text(&digits), 10);
-    fmpz_one(fmpq_denref(q));
-    fmpz_pow_ui(scale, ten, (ulong)(shift < 0 ? -shift : shift));
-    if (shift < 0)
-        fmpq_div_fmpz(q, q, scale);
-    else
-        fmpq_mul_fmpz(q, q, scale);
-    if (negative)
-        fmpq_neg(q, q);
-    ir_ref r = ir_const_q(s->f, q, e->span);
-    str_free(&digits);
-    fmpz_clear(scale);
-    fmpz_clear(ten);
-    fmpq_clear(q);
-    return r;
-}
-
-/* The node of a constant, unless it has become absurdly long: then 0, reported. */
-static ir_ref
-constant(struct sema *s, const fmpq_t q, span_t at)
-{
-    if (fmpz_bits(fmpq_numref(q)) <= SEMA_MAX_BITS && fmpz_bits(fmpq_denref(q)) <= SEMA_MAX_BITS)
-        return ir_const_q(s->f, q, at);
-    diag_error(s->diag, at, "the constant has more than %d bits", SEMA_MAX_BITS);
-    return 0;
-}
-
-/* Exact arithmetic on two constants; false if there is nothing to do, else *out (0: reported). */
-static bool
-fold_constants(struct sema *s, enum ir_op op, ir_ref a, ir_ref b, span_t at, ir_ref *out)
-{
-    if (s->f->nodes[a].op != IR_const || s->f->nodes[b].op != IR_const)
-        return false;
-    fmpq_t q;
-    bool done = true;
-    fmpq_init(q);
-    const fmpq *x = ir_const_value(s->f, a), *y = ir_const_value(s->f, b);
-    if (op == IR_add)
-        fmpq_add(q, x, y);
-    else if (op == IR_sub)
-        fmpq_sub(q, x, y);
-    else if (op == IR_mul)
-        fmpq_mul(q, x, y);
-    else if (op == IR_div && !fmpq_is_zero(y))
-        fmpq_div(q, x, y);
-    else
-        done = false;
-    *out = done ? constant(s, q, at) : 0;
-    fmpq_clear(q);
-    return done;
-}
-
-bool
-sema_integer(struct sema *s, const struct ast_expr *e, const char *what, int64_t lo, int64_t hi, int64_t *out)
-{
-    struct value v = sema_expr(s, e);
-    if (v.kind == VALUE_BAD)
-        return false;
-    const fmpq *q = v.kind == VALUE_NUMBER && s->f->nodes[v.node].op == IR_const ? ir_const_value(s->f, v.node) : NULL;
-    if (!q || !fmpz_is_one(fmpq_denref(q))) {
-        diag_error(s->diag, e->span, "%s must be a constant whole number", what);
-        return false;
-    }
-    if (fmpz_cmp_si(fmpq_numref(q), lo) < 0 || fmpz_cmp_si(fmpq_numref(q), hi) > 0) {
-        diag_error(s->diag, e->span, "%s is %s, must be from %lld to %lld", what,
-                   ast_quote(s->arena, s->src, e->span), (long long)lo, (long long)hi);
-        return false;
-    }
-    *out = fmpz_get_si(fmpq_numref(q));
-    return true;
-}
-
-/* ---- elementwise operations ---- */
-
-/* Number with number, or vectors over one axis, or one of each. */
-static struct value
-arith(struct sema *s, const struct ast_expr *e, enum ir_op op, struct value a, struct value b)
-{
-    if (a.kind == VALUE_BAD || b.kind == VALUE_BAD)
-        return bad;
-    if (!is_arithmetic(&a) || !is_arithmetic(&b))
-        return wrong(s, e, "this needs numbers or vectors", is_arithmetic(&a) ? &b : &a);
-    if (a.kind == VALUE_VECTOR && b.kind == VALUE_VECTOR && a.axis != b.axis) {
-        diag_error(s->diag, e->span, "the vectors have different lengths: %s and %s",
-                   sema_describe(s, &a) + strlen("a vector of length "),
-                   sema_describe(s, &b) + strlen("a vector of length "));
-        return bad;
-    }
-    if (op == IR_div && ir_is_const(s->f, b.node, 0)) {
-        diag_error(s->diag, e->span, "division by zero");
-        return bad;
-    }
-    ir_ref c;
-    if (fold_constants(s, op, a.node, b.node, e->span, &c))
-        return c ? number(c) : bad;
-    return like(a.kind == VALUE_VECTOR ? a : b, ir_op2(s->f, op, a.node, b.node, e->span));
-}
-
-static struct value
-norm2(struct sema *s, const struct value *x, span_t at)
-{
-    return number(ir_rsum(s->f, x->axis, ir_op2(s->f, IR_mul, x->node, x->node, at), at));
-}
-
-/* x^n exactly; the length is estimated before, so that no time goes into absurd constants. */
-static struct value
-constant_power(struct sema *s, const struct ast_expr *e, const fmpq_t x, int n)
-{
-    flint_bitcnt_t bits = fmpz_bits(fmpq_numref(x)), den = fmpz_bits(fmpq_denref(x));
-    if ((bits > den ? bits : den) > 1 && (bits > den ? bits : den) * (flint_bitcnt_t)abs(n) > 2 * SEMA_MAX_BITS) {
-        diag_error(s->diag, e->span, "the constant has more than %d bits", SEMA_MAX_BITS);
-        return bad;
-    }
-    fmpq_t r;
-    fmpq_init(r);
-    fmpq_pow_si(r, x, n);
-    ir_ref c = constant(s, r, e->span);
-    fmpq_clear(r);
-    return c ? number(c) : bad;
-}
-
-/* base ^ exponent; whole constant exponents are exact powers. */
-static struct value
-power(struct sema *s, const struct ast_expr *e, struct value a, struct value b)
-{
-    if (a.kind == VALUE_BAD || b.kind == VALUE_BAD)
-        return bad;
-    if (!is_arithmetic(&a) || b.kind != VALUE_NUMBER)
-        return wrong(s, e, "a power needs a number or vector and an exponent that is a number",
-                     is_arithmetic(&a) ? &b : &a);
-    const fmpq *q = s->f->nodes[b.node].op == IR_const ? ir_const_value(s->f, b.node) : NULL;
-    if (!q || !fmpz_is_one(fmpq_denref(q)))
-        return like(a, ir_op2(s->f, IR_pow, a.node, b.node, e->span));
-    int limit = s->f->kernelize && s->f->nodes[a.node].op != IR_const ? SEMA_MAX_DEGREE : SEMA_MAX_POWER;
-    if (fmpz_cmpabs(fmpq_numref(q), (fmpz[]){limit}) > 0) {
-        char *digits = fmpz_get_str(NULL, 10, fmpq_numref(q));
-        diag_error(s->diag, e->span, "%s %.30s is above the limit of %d",
-                   limit == SEMA_MAX_DEGREE ? "degree" : "the exponent", digits, limit);
-        flint_free(digits);
-        return bad;
-    }
-    int n = (int)fmpz_get_si(fmpq_numref(q));
-    if (s->f->nodes[a.node].op == IR_const && n < 0 && fmpq_is_zero(ir_const_value(s->f, a.node))) {
-        diag_error(s->diag, e->span, "division by zero");
-        return bad;
-    }
-    if (s->f->nodes[a.node].op == IR_const)
-        return constant_power(s, e, ir_const_value(s->f, a.node), n);
-    return like(a, n == 1 ? a.node : ir_powi(s->f, a.node, n, e->span));
-}
-
-/* ---- vector products ---- */
-
-static struct value
-dot(struct sema *s, const struct ast_expr *e, struct value a, struct value b)
-{
-    if (a.kind == VALUE_BAD || b.kind == VALUE_BAD)
-        return bad;
-    if (a.kind != VALUE_VECTOR || b.kind != VALUE_VECTOR)
-        return wrong(s, e, "a dot product needs two vectors", a.kind == VALUE_VECTOR ? &b : &a);
-    struct value p = arith(s, e, IR_mul, a, b);
-    return p.kind == VALUE_BAD ? bad : number(ir_rsum(s->f, a.axis, p.node, e->span));
-}
-
-static struct value
-outer(struct sema *s, const struct ast_expr *e, struct value a, struct value b)
-{
-    if (a.kind == VALUE_BAD || b.kind == VALUE_BAD)
-        return bad;
-    if (a.kind != VALUE_VECTOR || b.kind != VALUE_VECTOR)
-        return wrong(s, e, "an outer product needs two vectors", a.kind == VALUE_VECTOR ? &b : &a);
-    return vector(ir_outer(s->f, a.node, a.axis, b.node, b.axis, e->span), ir_axis_outer(s->f, a.axis, b.axis));
-}
-
-/* W @ x: rsum over a copy of x's axis. */
-static struct value
-matmul(struct sema *s, const struct ast_expr *e, struct value w, struct value x)
-{
-    if (w.kind == VALUE_BAD || x.kind == VALUE_BAD)
-        return bad;
-    const struct ir_param *p = &s->f->params[w.param];
-    if (w.kind != VALUE_TENSOR || p->rank - w.bound.rank != 2)
-        return wrong(s, e, "the left of @ must be a param with two indexes left", &w);
-    if (x.kind != VALUE_VECTOR)
-        return wrong(s, e, "the right of @ must be a vector", &x);
-    uint8_t rows = ir_axis_base(s->f, p->dims[p->rank - 2]), cols = ir_axis_base(s->f, p->dims[p->rank - 1]);
-    if (cols != x.axis) {
-        struct value c = vector(0, cols);
-        diag_error(s->diag, e->span, "%s has rows of length %s, but this is %s", p->name,
-                   sema_describe(s, &c) + strlen("a vector of length "), sema_describe(s, &x));
-        return bad;
-    }
-    uint8_t copy = ir_axis_copy(s->f, cols, 1);
-    struct ir_binding b = w.bound;
-    b.ax[b.rank++] = rows;
-    b.ax[b.rank++] = copy;
-    ir_ref m = ir_param_use(s->f, w.param, &b, e->span), y = ir_rename(s->f, cols, copy, x.node, e->span);
-    return vector(ir_rsum(s->f, copy, ir_op2(s->f, IR_mul, m, y, e->span), e->span), rows);
-}
-
 static struct value
 concat(struct sema *s, const struct ast_expr *e)
 {
-    struct value all = bad;
+    struct value all = value_bad;
     if (e->nargs < 2) {
         diag_error(s->diag, e->span, "a concatenation needs at least two parts");
-        return bad;
+        return value_bad;
     }
     for (uint32_t k = 0; k < e->nargs; k++) {
         struct value v = sema_expr(s, e->arg[k]);
-        if (!is_arithmetic(&v))
-            return wrong(s, e->arg[k], "the parts of a vector are numbers and vectors", &v);
+        if (!sema_is_arithmetic(&v))
+            return sema_wrong(s, e->arg[k], "the parts of a vector are numbers and vectors", &v);
         uint8_t ax = v.kind == VALUE_VECTOR ? v.axis : AX_UNIT;
         if (k == 0) {
             all = v;
@@ -286,11 +23,10 @@ concat(struct sema *s, const struct ast_expr *e)
             continue;
         }
         ir_ref n = ir_cat(s->f, all.node, all.axis, v.node, ax, e->span);
-        all = vector(n, ir_axis_cat(s->f, all.axis, ax));
+        all = value_vector(n, ir_axis_cat(s->f, all.axis, ax));
     }
     return all;
 }
-
 /* ---- functions ---- */
 
 static struct value
@@ -299,26 +35,26 @@ vector_form(struct sema *s, const struct ast_expr *e, int rule)
     struct value x = sema_expr(s, e->arg[0]);
     int64_t n;
     if (x.kind == VALUE_NUMBER && (rule == RULE_NORM || rule == RULE_NORM2))
-        return number(rule == RULE_NORM ? ir_op1(s->f, IR_abs, x.node, e->span)
+        return value_number(rule == RULE_NORM ? ir_op1(s->f, IR_abs, x.node, e->span)
                                         : ir_powi(s->f, x.node, 2, e->span));
     if (x.kind != VALUE_VECTOR)
-        return wrong(s, e->arg[0], arena_printf(s->arena, "%s needs a vector", e->name), &x);
+        return sema_wrong(s, e->arg[0], arena_printf(s->arena, "%s needs a vector", e->name), &x);
     if (rule == RULE_NORM2)
-        return norm2(s, &x, e->span);
+        return sema_norm2(s, &x, e->span);
     if (rule == RULE_NORM)
-        return number(ir_op1(s->f, IR_sqrt, norm2(s, &x, e->span).node, e->span));
+        return value_number(ir_op1(s->f, IR_sqrt, sema_norm2(s, &x, e->span).node, e->span));
     if (rule == RULE_ROLL) {
         if (!sema_integer(s, e->arg[1], "the shift of roll", -1000000, 1000000, &n))
-            return bad;
-        return vector(ir_roll(s->f, x.axis, (int)n, x.node, e->span), x.axis);
+            return value_bad;
+        return value_vector(ir_roll(s->f, x.axis, (int)n, x.node, e->span), x.axis);
     }
     if (!sema_integer(s, e->arg[1], "the degree of sympow", 1, SEMA_MAX_DEGREE, &n))
-        return bad;
+        return value_bad;
     if (n == 1)
         return x;
     uint8_t to = ir_axis_sym(s->f, x.axis, (int)n);
     ir_attr at = {.id = 2, .num = (int32_t)n, .axis = x.axis, .axis2 = to};
-    return vector(ir_node(s->f, IR_mono, at, x.node, 0, 0, e->span), to);
+    return value_vector(ir_node(s->f, IR_mono, at, x.node, 0, 0, e->span), to);
 }
 
 static struct value
@@ -327,18 +63,22 @@ call_builtin(struct sema *s, const struct ast_expr *e, const struct sema_functio
     if ((int)e->nargs < fn->fewest || (int)e->nargs > fn->most) {
         diag_error(s->diag, e->span, "%s takes %d argument%s, found %u", fn->name, fn->fewest,
                    fn->fewest == 1 ? "" : fn->most > fn->fewest ? "s or more" : "s", e->nargs);
-        return bad;
+        return value_bad;
     }
     if (fn->rule >= RULE_NORM)
         return vector_form(s, e, fn->rule);
     struct value a = sema_expr(s, e->arg[0]);
     if (fn->rule == RULE_MAP)
-        return is_arithmetic(&a) ? like(a, ir_op1(s->f, fn->op, a.node, e->span))
-                                 : wrong(s, e->arg[0], arena_printf(s->arena, "%s needs a number or vector", fn->name), &a);
+        return sema_is_arithmetic(&a)
+                   ? value_like(a, ir_op1(s->f, fn->op, a.node, e->span))
+                   : sema_wrong(s, e->arg[0],
+                           arena_printf(s->arena, "%s needs a number or vector", fn->name), &a);
     for (uint32_t k = 1; k < e->nargs; k++) {
         struct value b = sema_expr(s, e->arg[k]);
-        a = fn->rule == RULE_DOT ? dot(s, e, a, b) : fn->rule == RULE_OUTER ? outer(s, e, a, b)
-          : fn->rule == RULE_POWER ? power(s, e, a, b) : arith(s, e, fn->op, a, b);
+        a = fn->rule == RULE_DOT     ? sema_dot(s, e, a, b)
+            : fn->rule == RULE_OUTER ? sema_outer(s, e, a, b)
+            : fn->rule == RULE_POWER ? sema_power(s, e, a, b)
+                                     : sema_arith(s, e, fn->op, a, b);
     }
     return a;
 }
@@ -367,7 +107,8 @@ sema_judge_definition(struct sema *s, struct definition *d)
     int before = s->diag->errors;
     if (d->done)
         return;
-    d->value = body(s, d, d->stmt->has_list ? ARENA_ARRAY(s->arena, struct value, d->stmt->list.count) : NULL);
+    d->value = body(
+        s, d, d->stmt->has_list ? ARENA_ARRAY(s->arena, struct value, d->stmt->list.count) : NULL);
     d->done = true;
     d->broken = s->diag->errors > before;
 }
@@ -377,7 +118,8 @@ static bool
 recursion(struct sema *s, const struct ast_expr *e, struct definition *d)
 {
     if (d->active && !d->broken)
-        diag_error(s->diag, e->span, "'%s' is defined by itself: recursion has no end here", d->name);
+        diag_error(s->diag, e->span, "'%s' is defined by itself: recursion has no end here",
+                   d->name);
     d->broken = d->broken || d->active;
     return d->active;
 }
@@ -389,7 +131,7 @@ inline_function(struct sema *s, const struct ast_expr *e, struct definition *d)
     if (names->count != e->nargs) {
         diag_error(s->diag, e->span, "%s takes %u argument%s, found %u", d->name, names->count,
                    names->count == 1 ? "" : "s", e->nargs);
-        return bad;
+        return value_bad;
     }
     struct value *args = ARENA_ARRAY(s->arena, struct value, e->nargs);
     bool known = true;
@@ -397,14 +139,14 @@ inline_function(struct sema *s, const struct ast_expr *e, struct definition *d)
         args[k] = sema_expr(s, e->arg[k]);
         known = known && args[k].kind != VALUE_BAD;
     }
-    return recursion(s, e, d) || d->broken || !known ? bad : body(s, d, args);
+    return recursion(s, e, d) || d->broken || !known ? value_bad : body(s, d, args);
 }
 
 static struct value
 named_value(struct sema *s, const struct ast_expr *e, struct definition *d)
 {
     if (recursion(s, e, d))
-        return bad;
+        return value_bad;
     sema_judge_definition(s, d);
     return d->value;
 }
@@ -418,12 +160,12 @@ call(struct sema *s, const struct ast_expr *e)
     for (int k = 0; k < sema_function_count; k++)
         if (!strcmp(sema_functions[k].name, e->name))
             return call_builtin(s, e, &sema_functions[k]);
-    if (d || ir_param_find(s->f, e->name) >= 0 || ir_dim_find(s->f, e->name) >= 0 || !strcmp(e->name, "q") ||
-        !strcmp(e->name, "k"))
+    if (d || ir_param_find(s->f, e->name) >= 0 || ir_dim_find(s->f, e->name) >= 0 ||
+        !strcmp(e->name, "q") || !strcmp(e->name, "k"))
         diag_error(s->diag, e->name_span, "'%s' is not a function", e->name);
     else
         sema_unknown(s, "function", e->name, e->name_span);
-    return bad;
+    return value_bad;
 }
 
 /* ---- names ---- */
@@ -435,13 +177,13 @@ settle(struct sema *s, struct value t, span_t at)
     const struct ir_param *p = &s->f->params[t.param];
     int left = p->rank - t.bound.rank;
     if (left == 0)
-        return number(ir_param_use(s->f, t.param, &t.bound, at));
+        return value_number(ir_param_use(s->f, t.param, &t.bound, at));
     uint16_t dim = p->dims[p->rank - 1];
     bool positional = dim == DIM_B || dim == DIM_H || dim == DIM_G || dim == DIM_N || dim == DIM_NQ;
     if (left == 1 && !positional) {
         struct ir_binding b = t.bound;
         b.ax[b.rank++] = ir_axis_base(s->f, dim);
-        return vector(ir_param_use(s->f, t.param, &b, at), b.ax[b.rank - 1]);
+        return value_vector(ir_param_use(s->f, t.param, &b, at), b.ax[b.rank - 1]);
     }
     return t;
 }
@@ -461,35 +203,36 @@ name(struct sema *s, const struct ast_expr *e)
         return named_value(s, e, d);
     if (d) {
         diag_error(s->diag, e->span, "'%s' is a function; give it its arguments", e->name);
-        return bad;
+        return value_bad;
     }
     if (!strcmp(e->name, "q") || !strcmp(e->name, "k"))
-        return vector(ir_input(s->f, e->name[0] == 'k', e->span), AX_d);
+        return value_vector(ir_input(s->f, e->name[0] == 'k', e->span), AX_d);
     if (!strcmp(e->name, "z") && s->z)
-        return number(s->z);
+        return value_number(s->z);
     if (!strcmp(e->name, "z")) {
         diag_error(s->diag, e->span, "the row sum z is only known in normalize itself");
-        return bad;
+        return value_bad;
     }
     int p = ir_param_find(s->f, e->name), dim = ir_dim_find(s->f, e->name);
     if (p >= 0)
         return settle(s, (struct value){.kind = VALUE_TENSOR, .param = (uint32_t)p}, e->span);
     if (dim >= 0)
-        return number(ir_dimval(s->f, (uint16_t)dim, e->span));
+        return value_number(ir_dimval(s->f, (uint16_t)dim, e->span));
     for (size_t k = 0; k < sizeof positions / sizeof *positions; k++)
         if (!strcmp(e->name, positions[k].name))
-            return number(ir_pos(s->f, positions[k].axis, e->span));
+            return value_number(ir_pos(s->f, positions[k].axis, e->span));
     if (!strcmp(e->name, "v")) {
-        diag_error(s->diag, e->span, "the value v cannot be used here: a similarity compares q and k");
-        return bad;
+        diag_error(s->diag, e->span,
+                   "the value v cannot be used here: a similarity compares q and k");
+        return value_bad;
     }
     for (int k = 0; k < sema_function_count; k++)
         if (!strcmp(sema_functions[k].name, e->name)) {
             diag_error(s->diag, e->span, "'%s' is a function; give it its arguments", e->name);
-            return bad;
+            return value_bad;
         }
     sema_unknown(s, "name", e->name, e->span);
-    return bad;
+    return value_bad;
 }
 
 /* One index of a param: h, b, i or j over the dimension it belongs to, or a constant. */
@@ -515,7 +258,8 @@ bind_index(struct sema *s, const struct ast_expr *x, uint16_t dim, struct ir_bin
     }
     int64_t hi = s->f->dims[dim].size > 0 ? s->f->dims[dim].size - 1 : 0;
     if (!s->f->dims[dim].size && x->kind == AST_NUMBER) {
-        diag_error(s->diag, x->span, "a constant index needs a fixed dimension; %s is a run-time size",
+        diag_error(s->diag, x->span,
+                   "a constant index needs a fixed dimension; %s is a run-time size",
                    s->f->dims[dim].name);
         return false;
     }
@@ -535,23 +279,23 @@ index_param(struct sema *s, const struct ast_expr *e)
 {
     int p = ir_param_find(s->f, e->name);
     if (p < 0) {
-        bool known = sema_definition(s, e->name) || ir_dim_find(s->f, e->name) >= 0 || !strcmp(e->name, "q") ||
-                     !strcmp(e->name, "k");
+        bool known = sema_definition(s, e->name) || ir_dim_find(s->f, e->name) >= 0 ||
+                     !strcmp(e->name, "q") || !strcmp(e->name, "k");
         if (known)
             diag_error(s->diag, e->name_span, "only params are indexed; '%s' is none", e->name);
         else
             sema_unknown(s, "param", e->name, e->name_span);
-        return bad;
+        return value_bad;
     }
     struct value t = {.kind = VALUE_TENSOR, .param = (uint32_t)p};
     if (e->nargs > s->f->params[p].rank) {
         diag_error(s->diag, e->span, "%s has %u index%s, found %u", e->name, s->f->params[p].rank,
                    s->f->params[p].rank == 1 ? "" : "es", e->nargs);
-        return bad;
+        return value_bad;
     }
     for (uint32_t k = 0; k < e->nargs; k++)
         if (!bind_index(s, e->arg[k], s->f->params[p].dims[k], &t.bound))
-            return bad;
+            return value_bad;
     return settle(s, t, e->span);
 }
 
@@ -569,50 +313,58 @@ binary(struct sema *s, const struct ast_expr *e)
     };
     int rule = rows[e->op].rule;
     enum ir_op op = rows[e->op].op;
-    if (rule == RULE_POWER && e->arg[0]->kind == AST_BARS) { /* |x|² of a vector has no root in it */
+    if (rule == RULE_POWER &&
+        e->arg[0]->kind == AST_BARS) { /* |x|² of a vector has no root in it */
         struct value x = sema_expr(s, e->arg[0]->arg[0]);
         int64_t two = e->arg[1]->kind == AST_NUMBER && !strcmp(e->arg[1]->name, "2");
         if (x.kind == VALUE_VECTOR && two)
-            return norm2(s, &x, e->span);
+            return sema_norm2(s, &x, e->span);
     }
     struct value a = sema_expr(s, e->arg[0]), b = sema_expr(s, e->arg[1]);
     if (a.kind == VALUE_BAD || b.kind == VALUE_BAD)
-        return bad;
+        return value_bad;
     if (rule == RULE_COMPARE) {
         if (a.kind != VALUE_NUMBER || b.kind != VALUE_NUMBER)
-            return wrong(s, e, "a comparison needs two numbers", a.kind == VALUE_NUMBER ? &b : &a);
-        return truth(ir_op2(s->f, op, a.node, b.node, e->span));
+            return sema_wrong(s, e, "a comparison needs two numbers",
+                              a.kind == VALUE_NUMBER ? &b : &a);
+        return value_truth(ir_op2(s->f, op, a.node, b.node, e->span));
     }
     if (rule == RULE_LOGIC) {
         if (a.kind != VALUE_TRUTH || b.kind != VALUE_TRUTH)
-            return wrong(s, e, arena_printf(s->arena, "'%s' needs two truth values", ast_op_text[e->op]),
+            return sema_wrong(s, e,
+                         arena_printf(s->arena, "'%s' needs two truth values", ast_op_text[e->op]),
                          a.kind == VALUE_TRUTH ? &b : &a);
-        return truth(ir_op2(s->f, op, a.node, b.node, e->span));
+        return value_truth(ir_op2(s->f, op, a.node, b.node, e->span));
     }
-    return rule == RULE_DOT ? dot(s, e, a, b) : rule == RULE_OUTER ? outer(s, e, a, b)
-         : rule == RULE_MATMUL ? matmul(s, e, a, b) : rule == RULE_POWER ? power(s, e, a, b)
-         : arith(s, e, op, a, b);
+    return rule == RULE_DOT      ? sema_dot(s, e, a, b)
+           : rule == RULE_OUTER  ? sema_outer(s, e, a, b)
+           : rule == RULE_MATMUL ? sema_matmul(s, e, a, b)
+           : rule == RULE_POWER  ? sema_power(s, e, a, b)
+                                 : sema_arith(s, e, op, a, b);
 }
 
 static struct value
 conditional(struct sema *s, const struct ast_expr *e)
 {
-    struct value c = sema_expr(s, e->arg[0]), a = sema_expr(s, e->arg[1]), b = sema_expr(s, e->arg[2]);
+    struct value c = sema_expr(s, e->arg[0]), a = sema_expr(s, e->arg[1]),
+                 b = sema_expr(s, e->arg[2]);
     if (c.kind != VALUE_TRUTH)
-        return wrong(s, e->arg[0], "the condition must be a truth value", &c);
+        return sema_wrong(s, e->arg[0], "the condition must be a truth value", &c);
     if (a.kind == VALUE_BAD || b.kind == VALUE_BAD)
-        return bad;
+        return value_bad;
     if (a.kind == VALUE_TRUTH && b.kind == VALUE_TRUTH) {
         ir_ref yes = ir_op2(s->f, IR_and, c.node, a.node, e->span);
         ir_ref no = ir_op2(s->f, IR_and, ir_op1(s->f, IR_not, c.node, e->span), b.node, e->span);
-        return truth(ir_op2(s->f, IR_or, yes, no, e->span));
+        return value_truth(ir_op2(s->f, IR_or, yes, no, e->span));
     }
-    if (!is_arithmetic(&a) || !is_arithmetic(&b) ||
+    if (!sema_is_arithmetic(&a) || !sema_is_arithmetic(&b) ||
         (a.kind == VALUE_VECTOR && b.kind == VALUE_VECTOR && a.axis != b.axis)) {
-        diag_error(s->diag, e->span, "the branches differ: %s and %s", sema_describe(s, &a), sema_describe(s, &b));
-        return bad;
+        diag_error(s->diag, e->span, "the branches differ: %s and %s", sema_describe(s, &a),
+                   sema_describe(s, &b));
+        return value_bad;
     }
-    return like(a.kind == VALUE_VECTOR ? a : b, ir_select(s->f, c.node, a.node, b.node, e->span));
+    return value_like(a.kind == VALUE_VECTOR ? a : b,
+                      ir_select(s->f, c.node, a.node, b.node, e->span));
 }
 
 /* Reports once that the program outgrew one of the limits; nothing is judged after that. */
@@ -622,9 +374,11 @@ outgrown(struct sema *s, const struct ast_expr *e)
     const char *fmt = NULL;
     int limit = 0;
     if (s->f->nnodes > SEMA_MAX_NODES || s->work > SEMA_MAX_WORK)
-        fmt = "the program has more than %d operations once its functions are inlined", limit = SEMA_MAX_NODES;
+        fmt = "the program has more than %d operations once its functions are inlined",
+        limit = SEMA_MAX_NODES;
     else if (s->depth > SEMA_MAX_RECURSION)
-        fmt = "the functions called here nest more than %d operations deep", limit = SEMA_MAX_RECURSION;
+        fmt = "the functions called here nest more than %d operations deep",
+        limit = SEMA_MAX_RECURSION;
     else if (ir_axes_full(s->f))
         fmt = "more than %d different vector lengths", limit = IR_MAX_AXES;
     if (fmt && !s->too_large)
@@ -639,9 +393,9 @@ expression(struct sema *s, const struct ast_expr *e)
     switch ((enum ast_kind)e->kind) {
     case AST_BAD:
     case AST_KEYARG:
-        return bad;
+        return value_bad;
     case AST_NUMBER:
-        return number(parse_number(s, e));
+        return value_number(sema_parse_number(s, e));
     case AST_NAME:
         return name(s, e);
     case AST_CALL:
@@ -650,15 +404,15 @@ expression(struct sema *s, const struct ast_expr *e)
         return index_param(s, e);
     case AST_NEG:
         v = sema_expr(s, e->arg[0]);
-        if (!is_arithmetic(&v))
-            return wrong(s, e, "this needs a number or vector", &v);
+        if (!sema_is_arithmetic(&v))
+            return sema_wrong(s, e, "this needs a number or vector", &v);
         if (s->f->nodes[v.node].op == IR_const)
-            return arith(s, e, IR_sub, number(ir_const_i(s->f, 0, 1, e->span)), v);
-        return like(v, ir_op1(s->f, IR_neg, v.node, e->span));
+            return sema_arith(s, e, IR_sub, value_number(ir_const_i(s->f, 0, 1, e->span)), v);
+        return value_like(v, ir_op1(s->f, IR_neg, v.node, e->span));
     case AST_NOT:
         v = sema_expr(s, e->arg[0]);
-        return v.kind == VALUE_TRUTH ? truth(ir_op1(s->f, IR_not, v.node, e->span))
-                                     : wrong(s, e, "'not' needs a truth value", &v);
+        return v.kind == VALUE_TRUTH ? value_truth(ir_op1(s->f, IR_not, v.node, e->span))
+                                     : sema_wrong(s, e, "'not' needs a truth value", &v);
     case AST_BINARY:
         return binary(s, e);
     case AST_COND:
@@ -668,11 +422,11 @@ expression(struct sema *s, const struct ast_expr *e)
     case AST_BARS:
         v = sema_expr(s, e->arg[0]);
         if (v.kind == VALUE_VECTOR)
-            return number(ir_op1(s->f, IR_sqrt, norm2(s, &v, e->span).node, e->span));
-        return v.kind == VALUE_NUMBER ? number(ir_op1(s->f, IR_abs, v.node, e->span))
-                                      : wrong(s, e, "bars need a number or vector", &v);
+            return value_number(ir_op1(s->f, IR_sqrt, sema_norm2(s, &v, e->span).node, e->span));
+        return v.kind == VALUE_NUMBER ? value_number(ir_op1(s->f, IR_abs, v.node, e->span))
+                                      : sema_wrong(s, e, "bars need a number or vector", &v);
     }
-    return bad;
+    return value_bad;
 }
 
 struct value
@@ -680,7 +434,7 @@ sema_expr(struct sema *s, const struct ast_expr *e)
 {
     s->work++;
     if (outgrown(s, e))
-        return bad;
+        return value_bad;
     s->depth++;
     struct value v = expression(s, e);
     s->depth--;
@@ -695,7 +449,7 @@ sema_number(struct sema *s, const struct ast_expr *e, const char *what)
         return 0;
     if (v.kind == VALUE_NUMBER)
         return v.node;
-    wrong(s, e, arena_printf(s->arena, "%s must be a number", what), &v);
+    sema_wrong(s, e, arena_printf(s->arena, "%s must be a number", what), &v);
     return 0;
 }
 
@@ -707,6 +461,6 @@ sema_truth(struct sema *s, const struct ast_expr *e, const char *what)
         return 0;
     if (v.kind == VALUE_TRUTH)
         return v.node;
-    wrong(s, e, arena_printf(s->arena, "%s must be a truth value", what), &v);
+    sema_wrong(s, e, arena_printf(s->arena, "%s must be a truth value", what), &v);
     return 0;
 }

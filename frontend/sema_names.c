@@ -9,7 +9,8 @@ const struct sema_function sema_functions[] = {
 };
 const int sema_function_count = sizeof sema_functions / sizeof *sema_functions;
 
-static const char *const reserved[] = {"q", "k", "v", "out", "i", "j", "h", "b", "n", "n_q", "z", "or", "and", "not"};
+static const char *const reserved[] = {"q", "k", "v",   "out", "i",  "j",   "h",
+                                       "b", "n", "n_q", "z",   "or", "and", "not"};
 
 int
 sema_dim(const struct sema *s, const char *name)
@@ -87,7 +88,8 @@ sema_describe(struct sema *s, const struct value *v)
         const char *n = x->name;
         if (x->kind == AXK_BASE) {
             const struct ir_dim *dim = &s->f->dims[x->dim];
-            n = dim->size ? arena_printf(s->arena, "%s = %lld", dim->name, (long long)dim->size) : dim->name;
+            n = dim->size ? arena_printf(s->arena, "%s = %lld", dim->name, (long long)dim->size)
+                          : dim->name;
         }
         return arena_printf(s->arena, "a vector of length %s", n);
     }

@@ -1,8 +1,9 @@
-/* Evaluates nodes literally, one (batch, head, query) at a time, as dense tensors over their other axes.
+/* Evaluates nodes literally, one (batch, head, query) at a time, as dense tensors over their other
+ * axes.
  *
- * A node is evaluated again only when one of b, h, i that it varies with has changed, so the key side
- * costs once per head. Products under a sum are not stored: rsum[j](B(j,f) * v(j,m)) needs no j*f*m
- * numbers. */
+ * A node is evaluated again only when one of b, h, i that it varies with has changed, so the key
+ * side costs once per head. Products under a sum are not stored: rsum[j](B(j,f) * v(j,m)) needs no
+ * j*f*m numbers. */
 #include "ir/interp.h"
 
 #include <math.h>
@@ -248,12 +249,14 @@ eval_input(struct interp *x, int which, struct tensor *out)
 {
     const int64_t *d = x->in->dims;
     if (which == 0) {
-        const num *row = x->in->q + ((x->at[0] * d[DIM_H] + x->at[1]) * d[DIM_NQ] + x->at[2]) * d[DIM_D];
+        const num *row = x->in->q +
+                         ((x->at[0] * d[DIM_H] + x->at[1]) * d[DIM_NQ] + x->at[2]) * d[DIM_D];
         memcpy(out->data, row, sizeof(num) * (size_t)out->count);
         return true;
     }
     int64_t g = x->at[1] * d[DIM_G] / d[DIM_H], width = which == 1 ? d[DIM_D] : d[DIM_M];
-    const num *rows = (which == 1 ? x->in->k : x->in->v) + (x->at[0] * d[DIM_G] + g) * d[DIM_N] * width;
+    const num *rows = (which == 1 ? x->in->k : x->in->v) +
+                      (x->at[0] * d[DIM_G] + g) * d[DIM_N] * width;
     memcpy(out->data, rows, sizeof(num) * (size_t)out->count);
     return true;
 }
@@ -308,7 +311,9 @@ eval_leaf(struct interp *x, const struct ir_node *d, struct tensor *out)
         v = num_from_i(dom, ir_axis_size(x->f, d->attr.axis, x->in->dims));
     else if (d->op == IR_pos)
         v = num_from_i(dom, position(x, d->attr.axis,
-                                     x->at[d->attr.axis == AX_b ? 0 : d->attr.axis == AX_h ? 1 : 2]));
+                                     x->at[d->attr.axis == AX_b   ? 0
+                                           : d->attr.axis == AX_h ? 1
+                                                                  : 2]));
     else if (d->op == IR_ninf && dom == NUM_GF)
         return stop(x, "a program with maxima has no meaning over the field");
     out->data[0] = v;
@@ -331,8 +336,8 @@ multinomial(enum num_domain dom, const int64_t *a, int p, uint32_t mode)
 }
 
 static void
-mono_vector(struct interp *x, const struct ir_node *d, const num *src, int64_t step, int64_t n, num *dst,
-            int64_t dstep)
+mono_vector(struct interp *x, const struct ir_node *d, const num *src, int64_t step, int64_t n,
+            num *dst, int64_t dstep)
 {
     int64_t a[16] = {0}, e = 0;
     int p = d->attr.num;
@@ -373,8 +378,8 @@ part_size(struct interp *x, uint8_t axis)
 
 /* Fills the vector along the result axis from the operands' vectors at one position. */
 static void
-structure_vector(struct interp *x, const struct ir_node *d, const num *a, int64_t sa, const num *b, int64_t sb,
-                 num *out, int64_t so)
+structure_vector(struct interp *x, const struct ir_node *d, const num *a, int64_t sa, const num *b,
+                 int64_t sb, num *out, int64_t so)
 {
     uint8_t ax = d->attr.axis, bx = d->attr.axis2;
     int64_t n = part_size(x, ax);
@@ -408,7 +413,8 @@ eval_structure(struct interp *x, ir_ref ref, struct tensor *out)
     struct walk w = {0};
     int64_t so, sa, sb = 0;
     ir_ref ra = d->arg[0], rb = d->nargs > 1 ? d->arg[1] : d->arg[0];
-    if (!axis_stride(x, d->axes, axis, &so) || !axis_stride(x, x->f->nodes[ra].axes, d->attr.axis, &sa) ||
+    if (!axis_stride(x, d->axes, axis, &so) ||
+        !axis_stride(x, x->f->nodes[ra].axes, d->attr.axis, &sa) ||
         (d->nargs > 1 && !axis_stride(x, x->f->nodes[rb].axes, d->attr.axis2, &sb)) ||
         !shape_of(x, d->axes & ~((ir_axes)1 << axis), &w.over) || !walk_operand(x, &w, ra) ||
         !walk_operand(x, &w, rb) || !walk_operand(x, &w, ref))
@@ -469,7 +475,8 @@ release(struct interp *x)
 }
 
 static bool
-begin(struct interp *x, const struct ir_func *f, ir_ref node, const struct interp_input *in, const char **why)
+begin(struct interp *x, const struct ir_func *f, ir_ref node, const struct interp_input *in,
+      const char **why)
 {
     const int64_t *d = in->dims;
     *x = (struct interp){.f = f, .in = in};
@@ -493,8 +500,8 @@ begin(struct interp *x, const struct ir_func *f, ir_ref node, const struct inter
 }
 
 bool
-interp_rows(const struct ir_func *f, ir_ref node, const struct interp_input *in, int64_t b, int64_t h,
-            int64_t row, int64_t rows, num *out, const char **why)
+interp_rows(const struct ir_func *f, ir_ref node, const struct interp_input *in, int64_t b,
+            int64_t h, int64_t row, int64_t rows, num *out, const char **why)
 {
     struct interp x;
     if (!begin(&x, f, node, in, why))
@@ -506,7 +513,8 @@ interp_rows(const struct ir_func *f, ir_ref node, const struct interp_input *in,
         x.at[2] = row + r;
         ok = evaluate(&x, node);
         if (ok)
-            memcpy(out + r * x.t[node].count, x.t[node].data, sizeof(num) * (size_t)x.t[node].count);
+            memcpy(out + r * x.t[node].count, x.t[node].data,
+                   sizeof(num) * (size_t)x.t[node].count);
     }
     if (!ok)
         *why = x.why;
@@ -515,13 +523,15 @@ interp_rows(const struct ir_func *f, ir_ref node, const struct interp_input *in,
 }
 
 bool
-interp_node(const struct ir_func *f, ir_ref node, const struct interp_input *in, num *out, const char **why)
+interp_node(const struct ir_func *f, ir_ref node, const struct interp_input *in, num *out,
+            const char **why)
 {
     struct interp x;
     if (!begin(&x, f, node, in, why))
         return false;
     ir_axes axes = f->nodes[node].axes;
-    int64_t nb = axes >> AX_b & 1 ? in->dims[DIM_B] : 1, nh = axes >> AX_h & 1 ? in->dims[DIM_H] : 1;
+    int64_t nb = axes >> AX_b & 1 ? in->dims[DIM_B] : 1,
+            nh = axes >> AX_h & 1 ? in->dims[DIM_H] : 1;
     int64_t ni = axes >> AX_i & 1 ? in->dims[DIM_NQ] : 1;
     bool ok = true;
     for (int64_t r = 0; r < nb * nh * ni && ok; r++) {

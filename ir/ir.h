@@ -86,9 +86,9 @@ struct ir_param {
  * Unused fields are zero (they take part in hashing).
  *   INPUT  num            PARAM  id = param, num = binding (ir_func.bindings)
  *   RAT    id = constant  DIM    id = dimension       INT num      AXIS axis
- *   RENAME axis -> axis2  MONO   axis, axis2 = result, num = degree, id: 0 plain, 1 times r!/alpha!, 2 times its root
- *   CAT    axis, axis2 (AX_UNIT: scalar operand), id = result axis
- *   OUTER  axis, axis2, id = result axis               ROLL  axis, num = shift */
+ *   RENAME axis -> axis2  MONO   axis, axis2 = result, num = degree, id: 0 plain, 1 times
+ * r!/alpha!, 2 times its root CAT    axis, axis2 (AX_UNIT: scalar operand), id = result axis OUTER
+ * axis, axis2, id = result axis               ROLL  axis, num = shift */
 typedef struct ir_attr {
     uint32_t id;
     int32_t num;
@@ -165,18 +165,21 @@ uint8_t ir_axis_outer(struct ir_func *f, uint8_t p, uint8_t r);
 uint8_t ir_axis_cat(struct ir_func *f, uint8_t p, uint8_t r);       /* AX_UNIT allowed */
 /* True once IR_MAX_AXES was exceeded (further axes alias the last; the caller reports). */
 bool ir_axes_full(const struct ir_func *f);
-/* Number of entries for given sizes of the dims (indexed like f->dims), or -1 on overflow past 2^62. */
+/* Number of entries for given sizes of the dims (indexed like f->dims), or -1 on overflow past
+ * 2^62. */
 int64_t ir_axis_size(const struct ir_func *f, uint8_t axis, const int64_t *dim_sizes);
 
 /* Which side of the pairing a node varies with (b, h and vector axes do not count). */
 enum ir_side { SIDE_NEUTRAL = 0, SIDE_QUERY = 1, SIDE_KEY = 2, SIDE_MIXED = 3 };
 enum ir_side ir_side_of(const struct ir_func *f, ir_ref n);
-#define AXES_POSITION ((ir_axes)1 << AX_b | (ir_axes)1 << AX_h | (ir_axes)1 << AX_i | (ir_axes)1 << AX_j)
+#define AXES_POSITION                                                                              \
+    ((ir_axes)1 << AX_b | (ir_axes)1 << AX_h | (ir_axes)1 << AX_i | (ir_axes)1 << AX_j)
 /* The axes of n that are not b, h, i, j: none for scalars, one for vectors, two for matrices. */
 ir_axes ir_vector_axes(const struct ir_func *f, ir_ref n);
 
 /* ---- ir/build.c: making nodes (hash-consed; axes computed; no simplification) ---- */
-ir_ref ir_node(struct ir_func *f, enum ir_op op, ir_attr attr, ir_ref a, ir_ref b, ir_ref c, span_t at);
+ir_ref ir_node(struct ir_func *f, enum ir_op op, ir_attr attr, ir_ref a, ir_ref b, ir_ref c,
+               span_t at);
 ir_ref ir_op1(struct ir_func *f, enum ir_op op, ir_ref a, span_t at);
 ir_ref ir_op2(struct ir_func *f, enum ir_op op, ir_ref a, ir_ref b, span_t at);
 ir_ref ir_select(struct ir_func *f, ir_ref c, ir_ref a, ir_ref b, span_t at);
@@ -207,14 +210,15 @@ bool *ir_live(const struct ir_func *f, struct arena *a);
 void ir_map_roots(struct ir_func *f, const ir_ref *map);
 
 /* ---- ir/print.c, ir/read.c, ir/verify.c ---- */
-/* The textual form (.air): only live nodes, renumbered densely; byte-identical for equal functions. */
+/* The textual form (.air): only live nodes, renumbered densely; byte-identical for equal functions.
+ */
 void ir_print(const struct ir_func *f, struct str *out);
 /* One node as a formula in the language's own notation, e.g. "(q·k + 1)^2". For messages. */
 void ir_print_math(const struct ir_func *f, ir_ref n, struct str *out);
 /* Reads .air text; NULL after diagnostics. What ir_print wrote reads back to an equal function. */
 struct ir_func *ir_read(struct arena *a, const struct source *src, struct diag *d);
-/* Checks every rule of ops.def, operand order, axes, attributes, roots. Returns NULL if all is well,
- * else a message from arena a naming the node. */
+/* Checks every rule of ops.def, operand order, axes, attributes, roots. Returns NULL if all is
+ * well, else a message from arena a naming the node. */
 const char *ir_verify(const struct ir_func *f, struct arena *a);
 
 #endif

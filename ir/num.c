@@ -111,7 +111,8 @@ gf_negative(uint64_t a)
 static bool
 gf_less(uint64_t a, uint64_t b)
 {
-    return (int64_t)a - (gf_negative(a) ? (int64_t)P : 0) < (int64_t)b - (gf_negative(b) ? (int64_t)P : 0);
+    return (int64_t)a - (gf_negative(a) ? (int64_t)P : 0) <
+           (int64_t)b - (gf_negative(b) ? (int64_t)P : 0);
 }
 
 /* A fixed function of (operation, arguments): what a non-algebraic operation is in the field. */
@@ -147,7 +148,12 @@ G(ne) { UNUSED; return a != b; }
 G(and) { UNUSED; return a != 0 && b != 0; }
 G(or) { UNUSED; return a != 0 || b != 0; }
 G(select) { UNUSED; return a != 0 ? b : c; }
-G(powi) { UNUSED; uint64_t r = gf_pow(a, (uint64_t)(at.num < 0 ? -at.num : at.num)); return at.num < 0 ? gf_inverse(r) : r; }
+G(powi)
+{
+    UNUSED;
+    uint64_t r = gf_pow(a, (uint64_t)(at.num < 0 ? -at.num : at.num));
+    return at.num < 0 ? gf_inverse(r) : r;
+}
 G(pow) { UNUSED; return gf_hash(IR_pow, a, b); }
 #define HASHED(name) G(name) { UNUSED; return gf_hash(IR_##name, a, 0); }
 HASHED(exp)
@@ -168,31 +174,37 @@ typedef double f64_fn(ir_attr, double, double, double);
 typedef uint64_t gf_fn(ir_attr, uint64_t, uint64_t, uint64_t);
 
 static f64_fn *const f64_fns[IR_OP_COUNT] = {
-    [IR_neg] = num_f64_neg, [IR_exp] = num_f64_exp, [IR_log] = num_f64_log, [IR_sqrt] = num_f64_sqrt,
-    [IR_abs] = num_f64_abs, [IR_tanh] = num_f64_tanh, [IR_sigmoid] = num_f64_sigmoid, [IR_relu] = num_f64_relu,
-    [IR_elu] = num_f64_elu, [IR_gelu] = num_f64_gelu, [IR_silu] = num_f64_silu,
-    [IR_softplus] = num_f64_softplus, [IR_sin] = num_f64_sin, [IR_cos] = num_f64_cos, [IR_floor] = num_f64_floor,
-    [IR_not] = num_f64_not, [IR_powi] = num_f64_powi, [IR_add] = num_f64_add, [IR_sub] = num_f64_sub,
-    [IR_mul] = num_f64_mul, [IR_div] = num_f64_div, [IR_pow] = num_f64_pow, [IR_min] = num_f64_min,
-    [IR_max] = num_f64_max, [IR_lt] = num_f64_lt, [IR_le] = num_f64_le, [IR_gt] = num_f64_gt,
-    [IR_ge] = num_f64_ge, [IR_eq] = num_f64_eq, [IR_ne] = num_f64_ne, [IR_and] = num_f64_and,
-    [IR_or] = num_f64_or, [IR_select] = num_f64_select};
+    [IR_neg] = num_f64_neg,         [IR_exp] = num_f64_exp,   [IR_log] = num_f64_log,
+    [IR_sqrt] = num_f64_sqrt,       [IR_abs] = num_f64_abs,   [IR_tanh] = num_f64_tanh,
+    [IR_sigmoid] = num_f64_sigmoid, [IR_relu] = num_f64_relu, [IR_elu] = num_f64_elu,
+    [IR_gelu] = num_f64_gelu,       [IR_silu] = num_f64_silu, [IR_softplus] = num_f64_softplus,
+    [IR_sin] = num_f64_sin,         [IR_cos] = num_f64_cos,   [IR_floor] = num_f64_floor,
+    [IR_not] = num_f64_not,         [IR_powi] = num_f64_powi, [IR_add] = num_f64_add,
+    [IR_sub] = num_f64_sub,         [IR_mul] = num_f64_mul,   [IR_div] = num_f64_div,
+    [IR_pow] = num_f64_pow,         [IR_min] = num_f64_min,   [IR_max] = num_f64_max,
+    [IR_lt] = num_f64_lt,           [IR_le] = num_f64_le,     [IR_gt] = num_f64_gt,
+    [IR_ge] = num_f64_ge,           [IR_eq] = num_f64_eq,     [IR_ne] = num_f64_ne,
+    [IR_and] = num_f64_and,         [IR_or] = num_f64_or,     [IR_select] = num_f64_select};
 static gf_fn *const gf_fns[IR_OP_COUNT] = {
-    [IR_neg] = num_gf_neg, [IR_exp] = num_gf_exp, [IR_log] = num_gf_log, [IR_sqrt] = num_gf_sqrt,
-    [IR_abs] = num_gf_abs, [IR_tanh] = num_gf_tanh, [IR_sigmoid] = num_gf_sigmoid, [IR_relu] = num_gf_relu,
-    [IR_elu] = num_gf_elu, [IR_gelu] = num_gf_gelu, [IR_silu] = num_gf_silu, [IR_softplus] = num_gf_softplus,
-    [IR_sin] = num_gf_sin, [IR_cos] = num_gf_cos, [IR_floor] = num_gf_floor, [IR_not] = num_gf_not,
-    [IR_powi] = num_gf_powi, [IR_add] = num_gf_add, [IR_sub] = num_gf_sub, [IR_mul] = num_gf_mul,
-    [IR_div] = num_gf_div, [IR_pow] = num_gf_pow, [IR_min] = num_gf_min, [IR_max] = num_gf_max,
-    [IR_lt] = num_gf_lt, [IR_le] = num_gf_le, [IR_gt] = num_gf_gt, [IR_ge] = num_gf_ge, [IR_eq] = num_gf_eq,
-    [IR_ne] = num_gf_ne, [IR_and] = num_gf_and, [IR_or] = num_gf_or, [IR_select] = num_gf_select};
+    [IR_neg] = num_gf_neg,         [IR_exp] = num_gf_exp,   [IR_log] = num_gf_log,
+    [IR_sqrt] = num_gf_sqrt,       [IR_abs] = num_gf_abs,   [IR_tanh] = num_gf_tanh,
+    [IR_sigmoid] = num_gf_sigmoid, [IR_relu] = num_gf_relu, [IR_elu] = num_gf_elu,
+    [IR_gelu] = num_gf_gelu,       [IR_silu] = num_gf_silu, [IR_softplus] = num_gf_softplus,
+    [IR_sin] = num_gf_sin,         [IR_cos] = num_gf_cos,   [IR_floor] = num_gf_floor,
+    [IR_not] = num_gf_not,         [IR_powi] = num_gf_powi, [IR_add] = num_gf_add,
+    [IR_sub] = num_gf_sub,         [IR_mul] = num_gf_mul,   [IR_div] = num_gf_div,
+    [IR_pow] = num_gf_pow,         [IR_min] = num_gf_min,   [IR_max] = num_gf_max,
+    [IR_lt] = num_gf_lt,           [IR_le] = num_gf_le,     [IR_gt] = num_gf_gt,
+    [IR_ge] = num_gf_ge,           [IR_eq] = num_gf_eq,     [IR_ne] = num_gf_ne,
+    [IR_and] = num_gf_and,         [IR_or] = num_gf_or,     [IR_select] = num_gf_select};
 
 num
 num_apply(enum num_domain dom, enum ir_op op, ir_attr at, num a, num b, num c)
 {
     if (!f64_fns[op])
         ICE("op %s is not elementwise", ir_ops[op].name);
-    return dom == NUM_F64 ? (num){.f = f64_fns[op](at, a.f, b.f, c.f)} : (num){.u = gf_fns[op](at, a.u, b.u, c.u)};
+    return dom == NUM_F64 ? (num){.f = f64_fns[op](at, a.f, b.f, c.f)}
+                          : (num){.u = gf_fns[op](at, a.u, b.u, c.u)};
 }
 
 num

@@ -107,7 +107,8 @@ read_string(struct text *t)
     t->tok.s = arena_strndup(t->arena, str_text(&out), out.len);
     str_free(&out);
     if ((!closed || bad) && !t->failed) {
-        diag_error(t->diag, t->tok.span, closed ? "unknown escape in string" : "string without end");
+        diag_error(t->diag, t->tok.span,
+                   closed ? "unknown escape in string" : "string without end");
         t->failed = true;
     }
 }
@@ -272,9 +273,9 @@ text_int(struct text *t, const char *what, int64_t lo, int64_t hi)
     bool fits = small_number(t->tok.s, INT64_MAX, &v);
     v = minus ? -v : v;
     if (!fits || v < lo || v > hi) {
-        diag_error(t->diag, span_join(at, t->tok.span), "%s is %s%.20s%s, must be from %lld to %lld",
-                   what, minus ? "-" : "", t->tok.s, strlen(t->tok.s) > 20 ? "..." : "",
-                   (long long)lo, (long long)hi);
+        diag_error(t->diag, span_join(at, t->tok.span),
+                   "%s is %s%.20s%s, must be from %lld to %lld", what, minus ? "-" : "", t->tok.s,
+                   strlen(t->tok.s) > 20 ? "..." : "", (long long)lo, (long long)hi);
         t->failed = true;
         return lo;
     }

@@ -148,7 +148,8 @@ tx_param(struct tile_prog *p, enum tx_op op, uint32_t param)
     return tx_make(p, op, 0, 0, param);
 }
 
-/* C(n + degree - 1, degree): the product of degree consecutive numbers divides exactly at each step. */
+/* C(n + degree - 1, degree): the product of degree consecutive numbers divides exactly at each
+ * step. */
 static tx_ref
 tx_monomials(struct tile_prog *p, tx_ref n, int degree)
 {

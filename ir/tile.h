@@ -3,8 +3,8 @@
  * A program belongs to an axis-IR function: `map` statements evaluate nodes of it, element by
  * element, with some nodes bound to tiles that already hold their values. Sizes are integer
  * expressions (tx) over the dims and the loop variables; edges are run-time extents, never masks
- * the schedule has to think about. Buffers are two-dimensional and row-major; the columns of local and
- * shared buffers are padded by the code generator, so statements may write past the valid
+ * the schedule has to think about. Buffers are two-dimensional and row-major; the columns of local
+ * and shared buffers are padded by the code generator, so statements may write past the valid
  * columns of a row, never past its padding. */
 #ifndef ATTNC_IR_TILE_H
 #define ATTNC_IR_TILE_H
@@ -31,13 +31,19 @@ enum tile_buf_kind {
     BUF_SHARED,  /* workspace of the whole call: written by one phase, read by later ones */
     BUF_LOCAL    /* scratch of one task */
 };
-enum tile_elem { ELEM_ACC, ELEM_IO, ELEM_TABLE }; /* accumulation type, tensor type, monomial table */
-/* Tensor arguments are numbered q 0, k 1, v 2, out 3, then 4 + k for the k-th param that is a tensor. */
+enum tile_elem {
+    ELEM_ACC,
+    ELEM_IO,
+    ELEM_TABLE
+}; /* accumulation type, tensor type, monomial table */
+/* Tensor arguments are numbered q 0, k 1, v 2, out 3, then 4 + k for the k-th param that is a
+ * tensor. */
 struct tile_buf {
     const char *name;
     uint8_t kind, elem;
     uint32_t arg;              /* BUF_ARG */
-    tx_ref planes, rows, cols; /* maximal extents; planes: e.g. B*H for a shared state, 1 for locals */
+    tx_ref planes, rows,
+        cols; /* maximal extents; planes: e.g. B*H for a shared state, 1 for locals */
 };
 
 /* rows x cols elements from (row, col) of plane `plane` (BUF_ARG: of batch b, head h). */
@@ -62,8 +68,8 @@ struct tile_op_info {
 extern const struct tile_op_info tile_ops[TILE_OP_COUNT];
 
 /* In a map, `node` reads its value from `view`, whose rows run over row_axis and whose columns run
- * over col_axis (AX_UNIT: one row, one column). A vector over a tile's rows is one row with that axis
- * as col_axis. */
+ * over col_axis (AX_UNIT: one row, one column). A vector over a tile's rows is one row with that
+ * axis as col_axis. */
 struct tile_bind {
     ir_ref node;
     tile_view view;
@@ -104,7 +110,8 @@ struct tile_prog {
 };
 
 /* ---- ir/tile.c ---- */
-struct tile_prog *tile_new(struct arena *a, struct ir_func *f, const char *entry, const char *schedule);
+struct tile_prog *tile_new(struct arena *a, struct ir_func *f, const char *entry,
+                           const char *schedule);
 tx_ref tx_num(struct tile_prog *p, int64_t v);
 tx_ref tx_dim(struct tile_prog *p, uint16_t dim);       /* folds to a number where fixed */
 tx_ref tx_var(struct tile_prog *p, uint32_t var);
@@ -136,7 +143,8 @@ struct tile_count {
     int64_t tiles;     /* for-iterations that contain a matmul */
 };
 /* Runs the program slowly and literally. out is dense [B,H,n_q,M]. False with *why on sizes that
- * cannot be evaluated. Out-of-bounds views are an internal error, so this is also a bounds check. */
+ * cannot be evaluated. Out-of-bounds views are an internal error, so this is also a bounds check.
+ */
 bool tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
                struct tile_count *count, const char **why);
 

@@ -1,8 +1,8 @@
 /* Runs a tile program slowly and literally, over f64 or GF(2^61 - 1): the oracle of the schedules.
  *
- * Buffers are plain arrays with bounds checked at every access; whole-vector overruns that generated
- * code is allowed do not exist here. Over the field any loop nest or rewrite that is wrong differs
- * with overwhelming probability. */
+ * Buffers are plain arrays with bounds checked at every access; whole-vector overruns that
+ * generated code is allowed do not exist here. Over the field any loop nest or rewrite that is
+ * wrong differs with overwhelming probability. */
 #include "ir/tile.h"
 
 #include <math.h>
@@ -43,8 +43,10 @@ arg_at(struct exec *e, uint32_t what, int64_t b, int64_t h, int64_t row, int64_t
 {
     const int64_t *d = e->in->dims;
     int64_t heads = what == 1 || what == 2 ? d[DIM_G] : d[DIM_H];
-    int64_t rows = what == 1 || what == 2 ? d[DIM_N] : d[DIM_NQ], cols = what < 2 ? d[DIM_D] : d[DIM_M];
-    if (b < 0 || b >= d[DIM_B] || h < 0 || h >= heads || row < 0 || row >= rows || col < 0 || col >= cols)
+    int64_t rows = what == 1 || what == 2 ? d[DIM_N] : d[DIM_NQ],
+            cols = what < 2 ? d[DIM_D] : d[DIM_M];
+    if (b < 0 || b >= d[DIM_B] || h < 0 || h >= heads || row < 0 || row >= rows || col < 0 ||
+        col >= cols)
         ICE("schedule %s reads outside argument %u", e->p->schedule, what);
     const num *base = what == 0 ? e->in->q : what == 1 ? e->in->k : what == 2 ? e->in->v : e->out;
     return (num *)(uintptr_t)&base[((b * heads + h) * rows + row) * cols + col];
@@ -72,7 +74,10 @@ static int64_t
 axis_value(struct exec *e, uint8_t axis)
 {
     const struct tile_stmt *s = e->s;
-    int64_t local = axis == s->row_axis ? e->r : axis == s->col_axis ? e->c : axis == s->red_axis ? e->t : -1;
+    int64_t local = axis == s->row_axis   ? e->r
+                    : axis == s->col_axis ? e->c
+                    : axis == s->red_axis ? e->t
+                                          : -1;
     if (axis == AX_b || axis == AX_h)
         return x_of(e, s->at[axis == AX_b ? 0 : 1]);
     if (axis == AX_i || axis == AX_j)
@@ -95,7 +100,8 @@ param_value(struct exec *e, const struct ir_node *x)
     const struct ir_param *p = &e->f->params[x->attr.id];
     int64_t at_elem = 0;
     for (int k = 0; k < p->rank; k++) {
-        int64_t i = b->ax[k] == AX_UNIT ? b->num[k] : position(e, b->ax[k]), n = e->in->dims[p->dims[k]];
+        int64_t i = b->ax[k] == AX_UNIT ? b->num[k] : position(e, b->ax[k]),
+                n = e->in->dims[p->dims[k]];
         if (i < 0 || i >= n)
             ICE("param %s is read outside its shape", p->name);
         at_elem = at_elem * n + i;
@@ -111,7 +117,8 @@ leaf_value(struct exec *e, ir_ref n)
     if (x->op == IR_input) {
         bool query = x->attr.num == 0;
         int64_t h = query ? axis_value(e, AX_h) : x_of(e, e->s->at[4]);
-        return *arg_at(e, (uint32_t)x->attr.num, axis_value(e, AX_b), h, axis_value(e, query ? AX_i : AX_j),
+        return *arg_at(e, (uint32_t)x->attr.num, axis_value(e, AX_b), h,
+                       axis_value(e, query ? AX_i : AX_j),
                        axis_value(e, x->attr.num == 2 ? AX_m : AX_d));
     }
     if (x->op == IR_param)
@@ -345,8 +352,8 @@ exec_matmul(struct exec *e, const struct tile_stmt *s)
     int64_t depth = x_of(e, s->v[2].rows);
     EACH(e, &s->v[0], r, c)
         for (int64_t k = 0; k < depth; k++)
-            mul_add(e, at(e, &s->v[0], r, c), *at(e, &s->v[1], s->num[0] ? k : r, s->num[0] ? r : k),
-                    *at(e, &s->v[2], k, c));
+            mul_add(e, at(e, &s->v[0], r, c),
+                    *at(e, &s->v[1], s->num[0] ? k : r, s->num[0] ? r : k), *at(e, &s->v[2], k, c));
 }
 
 static void
@@ -364,21 +371,21 @@ static void
 exec_colscale(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) = num_mul(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], 0, c));
+    *at(e, &s->v[0], r, c) = num_mul(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], 0, c));
 }
 
 static void
 exec_rowscale(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) = num_mul(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], 0, r));
+    *at(e, &s->v[0], r, c) = num_mul(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], 0, r));
 }
 
 static void
 exec_scale(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) = num_mul(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], 0, 0));
+    *at(e, &s->v[0], r, c) = num_mul(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], 0, 0));
 }
 
 static num
@@ -410,7 +417,8 @@ exec_table(struct exec *e, const struct tile_stmt *s)
 static void
 exec_features(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t lo = x_of(e, s->x[0]), hi = x_of(e, s->x[1]), w = x_of(e, s->x[2]), n = x_of(e, s->v[0].rows);
+    int64_t lo = x_of(e, s->x[0]), hi = x_of(e, s->x[1]), w = x_of(e, s->x[2]),
+            n = x_of(e, s->v[0].rows);
     uint32_t tb = s->v[2].buf;
     int p = s->num[0];
     for (int64_t r = 0; r < n; r++)
@@ -418,7 +426,8 @@ exec_features(struct exec *e, const struct tile_stmt *s)
             for (int64_t a = 0; a < w; a++) {
                 num f = *at(e, &s->v[1], r, a);
                 for (int k = 0; k + 1 < p; k++)
-                    f = num_mul(e->in->dom, f, *at(e, &s->v[1], r, a + e->offset[tb][t * (p - 1) + k]));
+                    f = num_mul(e->in->dom, f,
+                                *at(e, &s->v[1], r, a + e->offset[tb][t * (p - 1) + k]));
                 if (s->num[1])
                     f = num_mul(e->in->dom, f, weight_of(e, tb, t));
                 *at(e, &s->v[0], r, (t - lo) * w + a) = f;
@@ -448,7 +457,7 @@ static void
 exec_colsum(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[1], r, c)
-        *at(e, &s->v[0], 0, c) = num_add(e->in->dom, *at(e, &s->v[0], 0, c), *at(e, &s->v[1], r, c));
+    *at(e, &s->v[0], 0, c) = num_add(e->in->dom, *at(e, &s->v[0], 0, c), *at(e, &s->v[1], r, c));
 }
 
 static void
@@ -541,8 +550,8 @@ allocate(struct exec *e, const char **why)
 }
 
 bool
-tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out, struct tile_count *count,
-          const char **why)
+tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
+          struct tile_count *count, const char **why)
 {
     struct exec *e = xmalloc(sizeof *e);
     struct tile_count local = {0};

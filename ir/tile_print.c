@@ -16,8 +16,8 @@ struct printer {
 static void
 put_x(struct printer *w, tx_ref ref)
 {
-    static const char *const infix[] = {[TX_ADD] = " + ", [TX_SUB] = " - ", [TX_MUL] = "*", [TX_FDIV] = "/",
-                                        [TX_CDIV] = "/^"};
+    static const char *const infix[] = {
+        [TX_ADD] = " + ", [TX_SUB] = " - ", [TX_MUL] = "*", [TX_FDIV] = "/", [TX_CDIV] = "/^"};
     const struct tx *x = &w->p->xs[ref];
     struct str *o = w->out;
     if (x->op == TX_NUM) {
@@ -31,7 +31,8 @@ put_x(struct printer *w, tx_ref ref)
         put_x(w, x->a);
         str_printf(o, ", %lld)", (long long)x->num);
     } else if (x->op == TX_PFLOOR || x->op == TX_PCEIL) {
-        str_printf(o, "%s(%s)", x->op == TX_PFLOOR ? "floor" : "ceil", w->p->func->params[x->num].name);
+        str_printf(o, "%s(%s)", x->op == TX_PFLOOR ? "floor" : "ceil",
+                   w->p->func->params[x->num].name);
     } else if (x->op == TX_MIN || x->op == TX_MAX) {
         str_put(o, x->op == TX_MIN ? "min(" : "max(");
         put_x(w, x->a);
@@ -101,7 +102,8 @@ put_map(struct printer *w, const struct tile_stmt *s)
     str_putc(o, ')');
     for (uint32_t k = 0; k < s->nbinds; k++) {
         const struct tile_bind *b = &s->binds[k];
-        str_printf(o, " %%%u<%s,%s>=", w->number[b->node], axis_name(w, b->row_axis), axis_name(w, b->col_axis));
+        str_printf(o, " %%%u<%s,%s>=", w->number[b->node], axis_name(w, b->row_axis),
+                   axis_name(w, b->col_axis));
         put_view(w, &b->view);
     }
 }

@@ -24,7 +24,8 @@ check_x(struct checker *c, const struct tile_stmt *s, tx_ref ref)
         return;
     }
     if (x->op == TX_VAR && !c->bound[x->num])
-        fail(c, s, arena_printf(c->a, "loop variable %s is used outside its loop", c->p->vars[x->num]));
+        fail(c, s,
+             arena_printf(c->a, "loop variable %s is used outside its loop", c->p->vars[x->num]));
     if (x->a)
         check_x(c, s, x->a);
     if (x->b)
@@ -93,7 +94,8 @@ check_body(struct checker *c, const struct tile_stmt *s, int depth)
         for (int k = 0; k < info->nindex; k++)
             check_x(c, s, s->x[k]);
         for (int k = 0; k < info->nviews; k++)
-            check_view(c, s, &s->v[k], (s->op == TILE_mapsum && k == 0) || (s->op == TILE_checkzero && k == 1));
+            check_view(c, s, &s->v[k],
+                       (s->op == TILE_mapsum && k == 0) || (s->op == TILE_checkzero && k == 1));
         if (info->flags & TF_MAP)
             check_map(c, s);
         if (info->flags & TF_BODY) {

@@ -1,5 +1,6 @@
-/* cse: a + b and b + a become one node. Nodes that are equal to the letter already are one (hash-consing),
- * and dead nodes are never printed, scheduled or compiled; what remains is the order of operands. */
+/* cse: a + b and b + a become one node. Nodes that are equal to the letter already are one
+ * (hash-consing), and dead nodes are never printed, scheduled or compiled; what remains is the
+ * order of operands. */
 #include "passes/rewrite.h"
 
 static ir_ref

@@ -2,8 +2,9 @@
  *
  *     (q·k + 1)^2   ->   1 + rsum[d](q * 2*k) + rsum[sym(d,2)](mono_2(q) * weighted mono_2(k))
  *
- * The exact coefficients and multinomial weights stay on the key side, so no root is rounded and negative
- * coefficients need no special case. Terms that share the dots and the query side become one block. */
+ * The exact coefficients and multinomial weights stay on the key side, so no root is rounded and
+ * negative coefficients need no special case. Terms that share the dots and the query side become
+ * one block. */
 #include "passes/split.h"
 
 #include <stdlib.h>
@@ -58,10 +59,12 @@ block_for(struct expansion *x, const ulong *exps, span_t at)
             b.left[k] = exps[k];
     }
     for (int k = 0; k < x->n; k++)
-        if (!memcmp(x->at[k].dots, b.dots, sizeof b.dots) && !memcmp(x->at[k].left, b.left, sizeof b.left))
+        if (!memcmp(x->at[k].dots, b.dots, sizeof b.dots) &&
+            !memcmp(x->at[k].left, b.left, sizeof b.left))
             return &x->at[k];
     if (x->n == PASS_MAX_TERMS) {
-        diag_error(x->s.diag, at, "the similarity expands to more than %d groups of terms", PASS_MAX_TERMS);
+        diag_error(x->s.diag, at, "the similarity expands to more than %d groups of terms",
+                   PASS_MAX_TERMS);
         return NULL;
     }
     b.a = factor_product(x, exps, true, NULL, at);
@@ -139,7 +142,8 @@ block_term(struct expansion *x, const struct block *b, span_t at, int64_t *featu
     *features = *features < 0 || n < 0 ? -1 : n > PASS_MAX_FEATURES ? INT64_MAX / 2 : *features + n;
     if (!q)
         return pass_mul(f, b->a, b->b, at);
-    return ir_rsum(f, axis, ir_op2(f, IR_mul, pass_mul(f, q, b->a, at), pass_mul(f, k, b->b, at), at), at);
+    return ir_rsum(f, axis,
+                   ir_op2(f, IR_mul, pass_mul(f, q, b->a, at), pass_mul(f, k, b->b, at), at), at);
 }
 
 static int
@@ -159,7 +163,8 @@ build_sum(struct expansion *x, span_t at)
         sum = sum ? ir_op2(x->s.f, IR_add, sum, t, at) : t;
     }
     if (features > PASS_MAX_FEATURES) {
-        diag_error(x->s.diag, at, "the feature map has more than the limit of %d features", PASS_MAX_FEATURES);
+        diag_error(x->s.diag, at, "the feature map has more than the limit of %d features",
+                   PASS_MAX_FEATURES);
         return 0;
     }
     return sum ? sum : ir_const_i(x->s.f, 0, 1, at);
@@ -172,11 +177,14 @@ mask_factors(struct ir_func *f, struct diag *d)
     if (!m || !has_axis(f, m, AX_i))
         return true;
     const struct ir_node *x = &f->nodes[m];
-    bool causal = x->op == IR_le && f->nodes[x->arg[0]].op == IR_pos && f->nodes[x->arg[1]].op == IR_pos;
+    bool causal = x->op == IR_le && f->nodes[x->arg[0]].op == IR_pos &&
+                  f->nodes[x->arg[1]].op == IR_pos;
     if (causal)
         diag_error(d, f->kernelize_span, "kernelize under causal is not supported yet");
     else
-        diag_error(d, x->span, "a mask that depends on both i and j does not factor into a query side and a key side");
+        diag_error(
+            d, x->span,
+            "a mask that depends on both i and j does not factor into a query side and a key side");
     diag_note(d, nowhere, "without kernelize the mask costs only the tiles it shows");
     return false;
 }
@@ -207,9 +215,12 @@ pass_expand(struct ir_func *f, struct pass_context *c)
         if (sum) {
             c->why->blocks = x->n;
             c->why->expansion = math_text(f, split_node(&x->s, p, at));
-            c->why->proof = arena_printf(f->arena, "proven: both sides have the same normal form over Q (%ld term%s "
-                                         "in the atoms)", (long)fmpq_mpoly_length(p, x->s.ctx),
-                                         fmpq_mpoly_length(p, x->s.ctx) == 1 ? "" : "s");
+            c->why->proof = arena_printf(
+                f->arena,
+                "proven: both sides have the same normal form over Q (%ld term%s "
+                "in the atoms)",
+                (long)fmpq_mpoly_length(p, x->s.ctx),
+                fmpq_mpoly_length(p, x->s.ctx) == 1 ? "" : "s");
         }
     }
     split_free(&x->s);

@@ -1,7 +1,8 @@
-/* kernelize: every term of the split really is query side times key side; says what the feature maps are.
+/* kernelize: every term of the split really is query side times key side; says what the feature
+ * maps are.
  *
- * The identity itself was proven where the split was made; this pass refuses to go on with a term that still
- * pairs the sides, and writes down phi_q, phi_k and d' for explain. */
+ * The identity itself was proven where the split was made; this pass refuses to go on with a term
+ * that still pairs the sides, and writes down phi_q, phi_k and d' for explain. */
 #include "passes/rewrite.h"
 
 static void
@@ -31,8 +32,9 @@ pass_kernelize(struct ir_func *f, struct pass_context *c)
     }
     c->why->phi_q = arena_printf(f->arena, "[%s]", str_text(&q));
     c->why->phi_k = arena_printf(f->arena, "[%s]", str_text(&k));
-    c->why->features = total < 0 ? arena_strdup(f->arena, str_text(&d))
-                                 : arena_printf(f->arena, "%s = %lld", str_text(&d), (long long)total);
+    c->why->features = total < 0
+                           ? arena_strdup(f->arena, str_text(&d))
+                           : arena_printf(f->arena, "%s = %lld", str_text(&d), (long long)total);
     str_free(&q);
     str_free(&k);
     str_free(&d);

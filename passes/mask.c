@@ -3,8 +3,8 @@
  * Comparisons whose difference is +-j +-i plus something that does not vary become bounds on j;
  * and / or combine ranges; anything else is "possibly any key, surely none".
  *
- *     j <= i            for positions first..last:   visible keys in [0, last+1), all of [0, first+1)
- *     i - j < W         keys in [first-W+1, ..),      all of [last-W+1, ..)
+ *     j <= i            for positions first..last:   visible keys in [0, last+1), all of [0,
+ * first+1) i - j < W         keys in [first-W+1, ..),      all of [last-W+1, ..)
  */
 #include "passes/schedule.h"
 
@@ -125,7 +125,8 @@ range_and(struct tile_prog *p, struct mask_range a, struct mask_range b)
 static struct mask_range
 range_or(struct tile_prog *p, struct mask_range a, struct mask_range b)
 {
-    struct mask_range r = {.lo = looser(p, TX_MIN, a.lo, b.lo), .hi = looser(p, TX_MAX, a.hi, b.hi)};
+    struct mask_range r = {.lo = looser(p, TX_MIN, a.lo, b.lo),
+                           .hi = looser(p, TX_MAX, a.hi, b.hi)};
     bool prefixes = !a.full_lo && !b.full_lo, suffixes = !a.full_hi && !b.full_hi;
     const struct mask_range *one = a.none_full ? &b : &a;
     r.full_lo = one->full_lo;
@@ -144,7 +145,8 @@ range_of(struct analysis *a, ir_ref ref, bool negate)
     static const struct {
         uint8_t op;
         bool swap, strict; /* swap: r - l instead of l - r */
-    } rel[] = {{IR_lt, false, true}, {IR_le, false, false}, {IR_gt, true, true}, {IR_ge, true, false}};
+    } rel[] = {
+        {IR_lt, false, true}, {IR_le, false, false}, {IR_gt, true, true}, {IR_ge, true, false}};
     const struct ir_node *n = &a->p->func->nodes[ref];
     if (n->op == IR_not)
         return range_of(a, n->arg[0], !negate);
@@ -170,7 +172,8 @@ range_of(struct analysis *a, ir_ref ref, bool negate)
             strict = !strict;
         }
         struct affine e = {.rest = tx_num(a->p, 0)};
-        if (!affine_of(a, n->arg[0], swap ? -1 : 1, &e) || !affine_of(a, n->arg[1], swap ? 1 : -1, &e))
+        if (!affine_of(a, n->arg[0], swap ? -1 : 1, &e) ||
+            !affine_of(a, n->arg[1], swap ? 1 : -1, &e))
             return range_any();
         return range_below(a, e, strict);
     }

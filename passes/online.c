@@ -1,9 +1,11 @@
-/* online: a similarity with one exponential factor is computed relative to the largest exponent of its row.
+/* online: a similarity with one exponential factor is computed relative to the largest exponent of
+ * its row.
  *
  *     w = select(mask, exp(e) * r, 0)  ->  select(mask, exp(e - max_j e) * r, 0)     in num and den
  *
- * The factor exp(-max) cancels in num / den, so no finite score overflows. (Milakov & Gimelshein, "Online
- * normalizer calculation for softmax".) With another normaliser it would not cancel: then a remark. */
+ * The factor exp(-max) cancels in num / den, so no finite score overflows. (Milakov & Gimelshein,
+ * "Online normalizer calculation for softmax".) With another normaliser it would not cancel: then a
+ * remark. */
 #include "passes/rewrite.h"
 
 static const span_t nowhere = {0, 0};
@@ -34,7 +36,8 @@ pass_online(struct ir_func *f, struct pass_context *c)
     if (k < 0)
         return true;
     if (!f->normalize_is_sum) {
-        diag_remark(c->diag, at, "exponentials are not made relative to the row's maximum: normalize is not z");
+        diag_remark(c->diag, at,
+                    "exponentials are not made relative to the row's maximum: normalize is not z");
         return true;
     }
     ir_ref e = f->nodes[fac[k]].arg[0];

@@ -1,4 +1,5 @@
-/* Runs the rows of passes.def: facts checked, the IR verified after each, printed and timed on request. */
+/* Runs the rows of passes.def: facts checked, the IR verified after each, printed and timed on
+ * request. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -30,8 +31,8 @@ check_name(struct pass_context *c, const char *name, size_t n)
     for (int k = 0; k < pass_count; k++)
         names[k] = pass_table[k].name;
     const char *near = str_nearest(word, names, (size_t)pass_count);
-    diag_error(c->diag, (span_t){0, 0}, "there is no pass '%s'%s%s%s", word, near ? "; did you mean " : "",
-               near ? near : "", near ? "?" : "");
+    diag_error(c->diag, (span_t){0, 0}, "there is no pass '%s'%s%s%s", word,
+               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     return false;
 }
 
@@ -75,7 +76,8 @@ small_sizes(const struct ir_func *f, int64_t *dims)
 }
 
 static void
-check_each(const struct pass *p, const struct ir_func *before, const struct ir_func *after, struct pass_context *c)
+check_each(const struct pass *p, const struct ir_func *before, const struct ir_func *after,
+           struct pass_context *c)
 {
     int64_t *dims = ARENA_ARRAY(c->scratch, int64_t, after->ndims);
     const char *why = NULL;
@@ -87,7 +89,8 @@ check_each(const struct pass *p, const struct ir_func *before, const struct ir_f
 }
 
 static bool
-run_one(const struct pass *p, struct ir_func *f, const struct pass_options *o, struct pass_context *c)
+run_one(const struct pass *p, struct ir_func *f, const struct pass_options *o,
+        struct pass_context *c)
 {
     struct str before = {0}, after = {0};
     struct ir_func *copy = o->check_each ? ir_func_clone(f->arena, f) : NULL;
@@ -104,7 +107,8 @@ run_one(const struct pass *p, struct ir_func *f, const struct pass_options *o, s
         ir_func_free(copy);
     ir_print(f, &after);
     bool changed = strcmp(str_text(&before), str_text(&after)) != 0;
-    bool named = o->print_after && (!strcmp(o->print_after, "all") || !strcmp(o->print_after, p->name));
+    bool named = o->print_after &&
+                 (!strcmp(o->print_after, "all") || !strcmp(o->print_after, p->name));
     if (ok && (named || (o->print_changed && changed)))
         fprintf(o->dump, "# after %s\n%s", p->name, str_text(&after));
     if (o->time)

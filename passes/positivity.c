@@ -1,9 +1,10 @@
 /* positivity: what can be proven of the row sum z = sum of sim over the visible keys.
  *
- * A similarity that is a polynomial in one score with rational coefficients is classified exactly, by counting
- * real roots (Sturm). Otherwise a small algebra of signs decides: exp > 0, squares >= 0, sums of non-negatives,
- * and so on. A sum of terms > 0 is > 0 as soon as one key is visible; of terms >= 0 it is zero only where all
- * are. Nothing is ever added to the divisor: what cannot be proven is said. */
+ * A similarity that is a polynomial in one score with rational coefficients is classified exactly,
+ * by counting real roots (Sturm). Otherwise a small algebra of signs decides: exp > 0, squares >=
+ * 0, sums of non-negatives, and so on. A sum of terms > 0 is > 0 as soon as one key is visible; of
+ * terms >= 0 it is zero only where all are. Nothing is ever added to the divisor: what cannot be
+ * proven is said. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,7 +37,8 @@ is_elu_above(const struct ir_func *f, ir_ref a, ir_ref b)
     fmpq_t one;
     fmpq_init(one);
     fmpq_one(one);
-    bool yes = f->nodes[a].op == IR_elu && f->nodes[b].op == IR_const && fmpq_cmp(ir_const_value(f, b), one) >= 0;
+    bool yes = f->nodes[a].op == IR_elu && f->nodes[b].op == IR_const &&
+               fmpq_cmp(ir_const_value(f, b), one) >= 0;
     fmpq_clear(one);
     return yes;
 }
@@ -56,12 +58,15 @@ sign_of(const struct ir_func *f, ir_ref n)
     const struct ir_node *x = &f->nodes[n];
     if (x->op == IR_const)
         return sign_const(ir_const_value(f, n));
-    if (x->op == IR_dim || x->op == IR_size || x->op == IR_exp || x->op == IR_sigmoid || x->op == IR_softplus)
+    if (x->op == IR_dim || x->op == IR_size || x->op == IR_exp || x->op == IR_sigmoid ||
+        x->op == IR_softplus)
         return POSITIVE;
     if (x->op == IR_relu || x->op == IR_abs || x->op == IR_sqrt)
         return x->op == IR_sqrt && sign_of(f, x->arg[0]) == POSITIVE ? POSITIVE : NONNEG;
     if (x->op == IR_powi)
-        return sign_of(f, x->arg[0]) == POSITIVE ? POSITIVE : x->attr.num % 2 == 0 ? NONNEG : sign_of(f, x->arg[0]);
+        return sign_of(f, x->arg[0]) == POSITIVE ? POSITIVE
+               : x->attr.num % 2 == 0            ? NONNEG
+                                                 : sign_of(f, x->arg[0]);
     if (x->op == IR_pow)
         return sign_of(f, x->arg[0]);
     if (x->op == IR_mul && x->arg[0] == x->arg[1])
@@ -71,7 +76,8 @@ sign_of(const struct ir_func *f, ir_ref n)
     if (x->op == IR_add)
         return sign_add(f, x->arg[0], x->arg[1]);
     if (x->op == IR_max)
-        return sign_of(f, x->arg[0]) > sign_of(f, x->arg[1]) ? sign_of(f, x->arg[0]) : sign_of(f, x->arg[1]);
+        return sign_of(f, x->arg[0]) > sign_of(f, x->arg[1]) ? sign_of(f, x->arg[0])
+                                                             : sign_of(f, x->arg[1]);
     if (x->op == IR_select)
         return weaker(sign_of(f, x->arg[1]), sign_of(f, x->arg[2]));
     if (x->op == IR_cat)
@@ -117,7 +123,8 @@ as_polynomial(struct split *s, const split_poly *p, fmpz_poly_t out, int *dot)
     return ok && *dot >= 0;
 }
 
-/* P >= 0 everywhere iff its leading term is positive and even, and no real root has odd multiplicity. */
+/* P >= 0 everywhere iff its leading term is positive and even, and no real root has odd
+ * multiplicity. */
 static bool
 nonnegative(const fmpz_poly_t p)
 {
@@ -157,7 +164,8 @@ zero_set(struct ir_func *f, const fmpz_poly_t p, const char *score)
         fmpq_clear(r);
     }
     if (irrational)
-        str_printf(&s, "%sat %d irrational score%s", s.len ? " or " : "", irrational, irrational == 1 ? "" : "s");
+        str_printf(&s, "%sat %d irrational score%s", s.len ? " or " : "", irrational,
+                   irrational == 1 ? "" : "s");
     const char *out = arena_printf(f->arena, "zero only if %s for every visible key", str_text(&s));
     str_free(&s);
     fmpz_poly_factor_clear(fac);
@@ -205,8 +213,9 @@ classify_sign(struct ir_func *f, ir_ref sim)
         f->row_sum_why = "every term is > 0, so a row with one visible key is";
     else if (x == NONNEG)
         f->row_sum_why = f->nodes[sim].op == IR_relu
-            ? arena_printf(f->arena, "zero whenever %s <= 0 for every visible key", math_text(f, f->nodes[sim].arg[0]))
-            : "every term is >= 0; zero if all of them are";
+                             ? arena_printf(f->arena, "zero whenever %s <= 0 for every visible key",
+                                            math_text(f, f->nodes[sim].arg[0]))
+                             : "every term is >= 0; zero if all of them are";
     else
         f->row_sum_why = "no proof: the similarity may be zero or negative";
 }
@@ -220,8 +229,10 @@ pass_positivity(struct ir_func *f, struct pass_context *c)
     if (!classify_polynomial(f, sim, c->scratch))
         classify_sign(f, sim);
     if (f->row_sum == POS_ANY_SIGN && f->normalize_is_sum) {
-        diag_warning(c->diag, f->nodes[sim].span, "the row sum can vanish or change sign: %s", f->row_sum_why);
-        diag_note(c->diag, (span_t){0, 0}, "normalize = max(abs(z), 1); bounds the divisor; ATTN_CHECK reports rows "
+        diag_warning(c->diag, f->nodes[sim].span, "the row sum can vanish or change sign: %s",
+                     f->row_sum_why);
+        diag_note(c->diag, (span_t){0, 0},
+                  "normalize = max(abs(z), 1); bounds the divisor; ATTN_CHECK reports rows "
                   "that are exactly 0");
     }
     return true;

@@ -1,9 +1,10 @@
 /* prove_equal: is l == r, as functions of the entries of q, k and the params?
  *
- * First both sides are brought to the normal form of split.h, polynomials over Q in dots and one-sided atoms;
- * equal normal forms are a proof for every D. If they differ, both are expanded in the entries of q and k at a
- * concrete size: a differing monomial is a counterexample. Agreement there is a proof only when the size is the
- * program's own, so that roll, whose meaning depends on D, can be decided too. */
+ * First both sides are brought to the normal form of split.h, polynomials over Q in dots and
+ * one-sided atoms; equal normal forms are a proof for every D. If they differ, both are expanded in
+ * the entries of q and k at a concrete size: a differing monomial is a counterexample. Agreement
+ * there is a proof only when the size is the program's own, so that roll, whose meaning depends on
+ * D, can be decided too. */
 #include <stdio.h>
 #include <string.h>
 
@@ -94,7 +95,8 @@ reduce_roots(struct entries *e, fmpq_mpoly_struct *p)
 }
 
 static void
-multiply(struct entries *e, fmpq_mpoly_struct *to, const fmpq_mpoly_struct *a, const fmpq_mpoly_struct *b)
+multiply(struct entries *e, fmpq_mpoly_struct *to, const fmpq_mpoly_struct *a,
+         const fmpq_mpoly_struct *b)
 {
     if (fmpq_mpoly_length(a, e->ctx) * (double)fmpq_mpoly_length(b, e->ctx) > MAX_LENGTH * 16.0) {
         e->stop = "the expansion is too large";
@@ -191,7 +193,8 @@ expand_mono(struct entries *e, const struct ir_node *x, const struct poly_vector
 }
 
 static struct poly_vector
-expand_structure(struct entries *e, const struct ir_node *x, struct poly_vector *a, struct poly_vector *b)
+expand_structure(struct entries *e, const struct ir_node *x, struct poly_vector *a,
+                 struct poly_vector *b)
 {
     struct poly_vector v;
     if (x->op == IR_mono)
@@ -199,7 +202,8 @@ expand_structure(struct entries *e, const struct ir_node *x, struct poly_vector 
     if (x->op == IR_roll) {
         v = vector_new(e, a->count);
         for (int64_t k = 0; k < a->count; k++)
-            fmpq_mpoly_set(&v.at[k], &a->at[((k + x->attr.num) % a->count + a->count) % a->count], e->ctx);
+            fmpq_mpoly_set(&v.at[k], &a->at[((k + x->attr.num) % a->count + a->count) % a->count],
+                           e->ctx);
         return v;
     }
     if (x->op == IR_cat) {
@@ -215,21 +219,24 @@ expand_structure(struct entries *e, const struct ir_node *x, struct poly_vector 
 }
 
 static struct poly_vector
-expand_arith(struct entries *e, const struct ir_node *x, const struct poly_vector *a, const struct poly_vector *b)
+expand_arith(struct entries *e, const struct ir_node *x, const struct poly_vector *a,
+             const struct poly_vector *b)
 {
     int64_t n = a->count > b->count ? a->count : b->count;
     struct poly_vector v = vector_new(e, n);
     fmpq_t c;
     fmpq_init(c);
     for (int64_t k = 0; k < n && !e->stop; k++) {
-        const fmpq_mpoly_struct *p = &a->at[a->count == 1 ? 0 : k], *r = &b->at[b->count == 1 ? 0 : k];
+        const fmpq_mpoly_struct *p = &a->at[a->count == 1 ? 0 : k],
+                                *r = &b->at[b->count == 1 ? 0 : k];
         if (x->op == IR_add)
             fmpq_mpoly_add(&v.at[k], p, r, e->ctx);
         else if (x->op == IR_sub)
             fmpq_mpoly_sub(&v.at[k], p, r, e->ctx);
         else if (x->op == IR_mul)
             multiply(e, &v.at[k], p, r);
-        else if (x->op == IR_div && fmpq_mpoly_is_fmpq(r, e->ctx) && !fmpq_mpoly_is_zero(r, e->ctx)) {
+        else if (x->op == IR_div && fmpq_mpoly_is_fmpq(r, e->ctx) &&
+                 !fmpq_mpoly_is_zero(r, e->ctx)) {
             fmpq_mpoly_get_fmpq(c, r, e->ctx);
             fmpq_mpoly_scalar_div_fmpq(&v.at[k], p, c, e->ctx);
         } else
@@ -311,7 +318,8 @@ expand(struct entries *e, ir_ref n)
 
 /* The first monomial of difference d, and its coefficients on both sides. */
 static const char *
-counterexample(struct entries *e, const fmpq_mpoly_struct *l, const fmpq_mpoly_struct *r, const fmpq_mpoly_struct *d)
+counterexample(struct entries *e, const fmpq_mpoly_struct *l, const fmpq_mpoly_struct *r,
+               const fmpq_mpoly_struct *d)
 {
     ulong exps[2 * MAX_SIZE + MAX_ROOTS];
     struct str m = {0};
@@ -333,8 +341,9 @@ counterexample(struct entries *e, const fmpq_mpoly_struct *l, const fmpq_mpoly_s
             str_printf(&m, "^%lu", exps[k]);
     }
     char *x = fmpq_get_str(NULL, 10, a), *y = fmpq_get_str(NULL, 10, b);
-    const char *out = arena_printf(e->f->arena, "the coefficient of %s is %s on the left and %s on the right (at D = %lld)",
-                                   m.len ? str_text(&m) : "1", x, y, (long long)e->size);
+    const char *out = arena_printf(
+        e->f->arena, "the coefficient of %s is %s on the left and %s on the right (at D = %lld)",
+        m.len ? str_text(&m) : "1", x, y, (long long)e->size);
     flint_free(x);
     flint_free(y);
     str_free(&m);
@@ -367,8 +376,11 @@ prove_entries(struct ir_func *f, ir_ref l, ir_ref r, const char **why)
         } else if (fixed == e.size) {
             result = 1;
         } else {
-            *why = arena_printf(f->arena, "it holds at D = %lld, but not by an identity that covers every D; fix D "
-                                "(dim D = %lld;) to have it decided", (long long)e.size, (long long)e.size);
+            *why = arena_printf(
+                f->arena,
+                "it holds at D = %lld, but not by an identity that covers every D; fix D "
+                "(dim D = %lld;) to have it decided",
+                (long long)e.size, (long long)e.size);
         }
     }
     fmpq_mpoly_clear(d, e.ctx);

@@ -2,8 +2,8 @@
  *
  *     rsum[j](rsum[f](A(i,f) * B(j,f)) * v(j,m))   ->   rsum[f](A(i,f) * rsum[j](B(j,f) * v(j,m)))
  *
- * Linear in n instead of quadratic. It is taken whenever kernelize asks for it; below the crossover it is the
- * slower of the two, so a remark says where that is when the sizes are known. */
+ * Linear in n instead of quadratic. It is taken whenever kernelize asks for it; below the crossover
+ * it is the slower of the two, so a remark says where that is when the sizes are known. */
 #include "passes/rewrite.h"
 
 static const span_t nowhere = {0, 0};
@@ -29,10 +29,12 @@ remark_crossover(struct ir_func *f, const struct pair_term *t, int n, struct pas
     for (int k = 0; k < n; k++)
         features += (double)axis_fixed_size(f, t[k].axis);
     if (d <= 0 || m <= 0)
-        diag_remark(c->diag, f->kernelize_span, "linear time; for short sequences the direct form is faster (fix D and "
+        diag_remark(c->diag, f->kernelize_span,
+                    "linear time; for short sequences the direct form is faster (fix D and "
                     "M to see from which length the rewrite pays)");
     else
-        diag_remark(c->diag, f->kernelize_span, "linear time pays from about n = %.0f; below, the direct form does less",
+        diag_remark(c->diag, f->kernelize_span,
+                    "linear time pays from about n = %.0f; below, the direct form does less",
                     2 * features * (m + 1) / (d + m));
 }
 
@@ -40,7 +42,8 @@ bool
 pass_reassociate(struct ir_func *f, struct pass_context *c)
 {
     struct pair_term t[PASS_MAX_TERMS];
-    ir_ref stop, w = pass_weight(f), num = f->root[ROOT_NUM], den = f->root[ROOT_DEN], part[2] = {0, 0};
+    ir_ref stop, w = pass_weight(f), num = f->root[ROOT_NUM], den = f->root[ROOT_DEN],
+                 part[2] = {0, 0};
     if (f->kernelize == KERNELIZE_NONE)
         return true;
     int n = pair_terms(f, pass_weight_sim(f, w), t, &stop);

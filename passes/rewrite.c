@@ -167,8 +167,8 @@ pairs_scale(struct pairs *p, struct pair_term *t, int n, ir_ref x)
 }
 
 static int
-pairs_product(struct pairs *p, const struct ir_node *x, ir_ref n, uint8_t axis, struct pair_term *out,
-              int max)
+pairs_product(struct pairs *p, const struct ir_node *x, ir_ref n, uint8_t axis,
+              struct pair_term *out, int max)
 {
     struct pair_term r[PASS_MAX_TERMS], l[PASS_MAX_TERMS];
     int nl = pairs_of(p, x->arg[0], axis, l, PASS_MAX_TERMS);
@@ -217,7 +217,8 @@ pairs_of(struct pairs *p, ir_ref n, uint8_t axis, struct pair_term *out, int max
         return pairs_stop(p, n);
     if (side != SIDE_MIXED) {
         ir_ref one = ir_const_i(f, 1, 1, x.span);
-        out[0] = (struct pair_term){side == SIDE_KEY ? one : n, side == SIDE_KEY ? n : one, AX_UNIT};
+        out[0] = (struct pair_term){side == SIDE_KEY ? one : n, side == SIDE_KEY ? n : one,
+                                    AX_UNIT};
         return 1;
     }
     if (x.op == IR_add || x.op == IR_sub) {

@@ -31,7 +31,8 @@ ir_ref pass_weight(struct ir_func *f);
 /* The similarity inside w = select(mask, sim, 0) or w = sim. */
 ir_ref pass_weight_sim(const struct ir_func *f, ir_ref w);
 
-/* One summand rsum[axis](a * b), or a * b where axis is AX_UNIT; a is free of keys, b of queries. */
+/* One summand rsum[axis](a * b), or a * b where axis is AX_UNIT; a is free of keys, b of queries.
+ */
 struct pair_term {
     ir_ref a, b;
     uint8_t axis;
@@ -52,10 +53,10 @@ const char *math_text(const struct ir_func *f, ir_ref n);
  * inputs of the given sizes: exactly, in GF(2^61 - 1), or within a tolerance in f64 where the
  * programs use functions the field does not have. *why names the first difference, or what could
  * not be evaluated (then the result is true). Static or arena text. */
-bool passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *dims, uint64_t seed,
-                  const char **why);
+bool passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *dims,
+                  uint64_t seed, const char **why);
 
-pass_fn pass_shapes, pass_fold, pass_cse, pass_expand, pass_kernelize, pass_reassociate, pass_online,
-    pass_positivity;
+pass_fn pass_shapes, pass_fold, pass_cse, pass_expand, pass_kernelize, pass_reassociate,
+    pass_online, pass_positivity;
 
 #endif

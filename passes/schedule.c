@@ -117,7 +117,8 @@ product_of(struct ir_func *f, const ir_ref *factors, int n)
 {
     ir_ref r = n ? factors[0] : ir_const_i(f, 1, 1, (span_t){0, 0});
     for (int k = 1; k < n; k++)
-        r = ir_op2(f, IR_mul, r, factors[k], span_join(f->nodes[r].span, f->nodes[factors[k]].span));
+        r = ir_op2(f, IR_mul, r, factors[k],
+                   span_join(f->nodes[r].span, f->nodes[factors[k]].span));
     return r;
 }
 
@@ -204,7 +205,8 @@ outer_key_sums(const struct ir_func *f, ir_ref root, ir_ref *out, int max)
 
 /* ---- filling tiles ---- */
 
-static tile_view token_vectors(struct sched *s, ir_ref node, uint8_t axis, uint8_t tokens, tx_ref rows);
+static tile_view token_vectors(struct sched *s, ir_ref node, uint8_t axis, uint8_t tokens,
+                               tx_ref rows);
 
 static bool
 has_axis(const struct ir_func *f, ir_ref n, uint8_t axis)
@@ -318,7 +320,8 @@ map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref node, uint8_t row
     m->col_axis = col_axis;
     m->rows = rows;
     m->cols = cols;
-    enum ir_side side = ir_side_of(s->f, node); /* what does not vary over tokens is not in their loop */
+    enum ir_side side = ir_side_of(s->f,
+                                   node); /* what does not vary over tokens is not in their loop */
     m->at[0] = s->at[0];
     m->at[1] = s->at[1];
     m->at[2] = side & SIDE_QUERY ? s->at[2] : tx_num(s->p, 0);
@@ -395,7 +398,8 @@ static void vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view ds
                         struct stmt_list *l);
 
 static void
-fill_cat(struct sched *s, const struct ir_node *x, tile_view dst, uint8_t tokens, struct stmt_list *l)
+fill_cat(struct sched *s, const struct ir_node *x, tile_view dst, uint8_t tokens,
+         struct stmt_list *l)
 {
     uint8_t ax[2] = {x->attr.axis, x->attr.axis2};
     tx_ref at = tx_num(s->p, 0);
@@ -412,7 +416,8 @@ fill_cat(struct sched *s, const struct ir_node *x, tile_view dst, uint8_t tokens
 
 /* Fills dst, whose rows are tokens, on list l. The node may vary over fewer axes than dst has. */
 static void
-vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens, struct stmt_list *l)
+vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens,
+            struct stmt_list *l)
 {
     const struct ir_node x = s->f->nodes[node];
     if ((ir_ops[x.op].props & IRP_ELEM) || x.nargs == 0 || held_find(s, node)) {
@@ -434,7 +439,8 @@ vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t t
         o->num[1] = x.op == IR_mono ? (int32_t)x.attr.id : 0;
         stmt_add(l, o);
     } else if (x.op == IR_rsum) { /* a matrix times a vector */
-        struct tile_stmt *m = map_new(s, TILE_mixsum, dst, x.arg[0], tokens, axis, dst.rows, dst.cols);
+        struct tile_stmt *m = map_new(s, TILE_mixsum, dst, x.arg[0], tokens, axis, dst.rows,
+                                      dst.cols);
         m->red_axis = x.attr.axis;
         m->depth = tx_axis(s->p, x.attr.axis);
         stmt_add(l, m);
@@ -484,7 +490,8 @@ transposed_tile(struct sched *s, ir_ref node, uint8_t axis)
 {
     tx_ref zero = tx_num(s->p, 0), n = tx_axis(s->p, axis);
     const struct ir_node *x = &s->f->nodes[node];
-    tile_view src = x->op == IR_input ? view_arg(s, 0, s->at[2], s->ni) : vector_tile(s, node, axis);
+    tile_view src = x->op == IR_input ? view_arg(s, 0, s->at[2], s->ni)
+                                      : vector_tile(s, node, axis);
     uint32_t buf = local_buf(s, "t", n, s->max_ni);
     tile_view dst = view_of(buf, zero, zero, n, s->ni, zero);
     if (ir_side_of(s->f, node) == SIDE_NEUTRAL) { /* the same for every query */

@@ -18,8 +18,8 @@ extern const struct schedule_tuning schedule_default_tuning;
 
 /* Builds the forward schedule the function's form calls for: linear where every sum over keys is
  * free of the query, else stream. f gains nodes but keeps its roots. NULL after a diagnostic. */
-struct tile_prog *schedule_forward(struct arena *a, struct ir_func *f, const struct schedule_tuning *t,
-                                   struct diag *d);
+struct tile_prog *schedule_forward(struct arena *a, struct ir_func *f,
+                                   const struct schedule_tuning *t, struct diag *d);
 
 /* ---- shared by the builders ---- */
 
@@ -52,7 +52,7 @@ void stmt_splice(struct stmt_list *l, struct stmt_list *tail);
 struct tile_stmt *stmt_for(struct sched *s, uint32_t var, tx_ref lo, tx_ref hi, tx_ref step,
                            struct stmt_list *body);
 
-tile_view view_all(struct sched *s, uint32_t buf);                        /* plane 0, maximal extents */
+tile_view view_all(struct sched *s, uint32_t buf); /* plane 0, maximal extents */
 tile_view view_of(uint32_t buf, tx_ref row, tx_ref col, tx_ref rows, tx_ref cols, tx_ref zero);
 /* Rows [row, row+rows) of tensor argument arg for the current b and its head. */
 tile_view view_arg(struct sched *s, uint32_t arg, tx_ref row, tx_ref rows);
@@ -67,8 +67,8 @@ const struct tile_bind *held_find(const struct sched *s, ir_ref node);
 
 /* Makes a map-like statement: node over rows (row_axis) and cols (col_axis) into v0, with every
  * node it needs held (tiles are filled as a side effect), and the binds attached. */
-struct tile_stmt *map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref node, uint8_t row_axis,
-                          uint8_t col_axis, tx_ref rows, tx_ref cols);
+struct tile_stmt *map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref node,
+                          uint8_t row_axis, uint8_t col_axis, tx_ref rows, tx_ref cols);
 
 /* A tile [tokens, entries] of a one-sided vector node over axis a, filled on its side's list. */
 tile_view vector_tile(struct sched *s, ir_ref node, uint8_t axis);
@@ -99,10 +99,10 @@ struct mask_range {
 };
 struct mask_range mask_analyse(struct tile_prog *p, ir_ref mask, tx_ref first, tx_ref last);
 
-struct tile_prog *schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning *t,
-                                  struct diag *d);
-struct tile_prog *schedule_linear(struct arena *a, struct ir_func *f, const struct schedule_tuning *t,
-                                  struct diag *d);
+struct tile_prog *schedule_stream(struct arena *a, struct ir_func *f,
+                                  const struct schedule_tuning *t, struct diag *d);
+struct tile_prog *schedule_linear(struct arena *a, struct ir_func *f,
+                                  const struct schedule_tuning *t, struct diag *d);
 /* True if every sum over keys in f is free of the query: the linear schedule applies. */
 bool schedule_is_linear(const struct ir_func *f);
 

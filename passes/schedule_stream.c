@@ -9,8 +9,8 @@
  *         out = acc / den
  *
  * Scores are kept transposed because then every reduction over keys is a plain vector operation, K
- * and V are read where they lie, and only Q is transposed, once per query tile. Key tiles come in up
- * to three loops: partly visible, wholly visible (no mask is evaluated), partly visible. */
+ * and V are read where they lie, and only Q is transposed, once per query tile. Key tiles come in
+ * up to three loops: partly visible, wholly visible (no mask is evaluated), partly visible. */
 #include "passes/schedule.h"
 
 enum { MAX_SUMS = 16 };
@@ -158,7 +158,8 @@ emit_weights(struct stream *st, const struct key_sum *ks, bool full)
     for (int k = 0; k < st->nsums; k++)
         if (!st->sum[k].values && !st->sum[k].maximum && st->sum[k].weight == ks->weight)
             row = sum_view(st, &st->sum[k]);
-    struct tile_stmt *m = map_new(s, row.buf ? TILE_mapsum : TILE_map, tile, w, AX_j, AX_i, s->nj, s->ni);
+    struct tile_stmt *m = map_new(s, row.buf ? TILE_mapsum : TILE_map, tile, w, AX_j, AX_i, s->nj,
+                                  s->ni);
     m->v[1] = row;
     stmt_add(s->mixed, m);
     return tile;
@@ -195,12 +196,14 @@ emit_seen(struct stream *st)
     struct ir_func *f = s->f;
     tx_ref zero = tx_num(s->p, 0);
     ir_ref w = ir_select(f, st->mask, st->one, ir_const_i(f, 0, 1, nowhere), nowhere);
-    tile_view tile = view_of(local_buf(s, "m", s->max_nj, s->max_ni), zero, zero, s->nj, s->ni, zero);
+    tile_view tile = view_of(local_buf(s, "m", s->max_nj, s->max_ni), zero, zero, s->nj, s->ni,
+                             zero);
     tile_view row = {0};
     for (int k = 0; k < st->nsums; k++)
         if (st->sum[k].count)
             row = sum_view(st, &st->sum[k]);
-    struct tile_stmt *m = map_new(s, row.buf ? TILE_mapsum : TILE_map, tile, w, AX_j, AX_i, s->nj, s->ni);
+    struct tile_stmt *m = map_new(s, row.buf ? TILE_mapsum : TILE_map, tile, w, AX_j, AX_i, s->nj,
+                                  s->ni);
     m->v[1] = row;
     stmt_add(s->mixed, m);
     return tile;
@@ -240,7 +243,8 @@ forget_keys(struct sched *s)
 {
     uint32_t n = 0;
     for (uint32_t k = 0; k < s->nheld; k++)
-        if (!(ir_side_of(s->f, s->held[k].node) & SIDE_KEY) && s->f->nodes[s->held[k].node].op != IR_rmax)
+        if (!(ir_side_of(s->f, s->held[k].node) & SIDE_KEY) &&
+            s->f->nodes[s->held[k].node].op != IR_rmax)
             s->held[n++] = s->held[k];
     s->nheld = n;
 }
@@ -314,7 +318,8 @@ emit_epilogue(struct stream *st, struct stmt_list *l)
     }
     for (int k = 0; k < st->nsums; k++)
         if (f->normalize_is_sum && st->sum[k].node == f->root[ROOT_DEN]) {
-            struct tile_stmt *c = stmt_v(st, TILE_checkzero, sum_view(st, &st->sum[k]), (tile_view){0});
+            struct tile_stmt *c = stmt_v(st, TILE_checkzero, sum_view(st, &st->sum[k]),
+                                         (tile_view){0});
             for (int j = 0; j < st->nsums; j++)
                 if (st->sum[j].count)
                     c->v[1] = sum_view(st, &st->sum[j]);
@@ -322,8 +327,8 @@ emit_epilogue(struct stream *st, struct stmt_list *l)
                 c->at[j] = s->at[j];
             stmt_add(l, c);
         }
-    struct tile_stmt *m = map_new(s, TILE_map, view_arg(s, 3, s->at[2], s->ni), f->root[ROOT_OUT], AX_i,
-                                  AX_m, s->ni, tx_dim(s->p, DIM_M));
+    struct tile_stmt *m = map_new(s, TILE_map, view_arg(s, 3, s->at[2], s->ni), f->root[ROOT_OUT],
+                                  AX_i, AX_m, s->ni, tx_dim(s->p, DIM_M));
     stmt_splice(l, &s->query);
     stmt_add(l, m);
 }

@@ -120,7 +120,8 @@ inverse_atom(struct split *s, ir_ref n)
     return poly_atom(s, v);
 }
 
-/* The inverse of a single term in constants, roots and sizes; NULL (nothing reported) if n is not. */
+/* The inverse of a single term in constants, roots and sizes; NULL (nothing reported) if n is not.
+ */
 static split_poly *
 inverse_constant(struct split *s, ir_ref n)
 {
@@ -175,11 +176,15 @@ split_inverse(struct split *s, ir_ref n)
     if (x.op == IR_powi && x.attr.num >= 0)
         return poly_pow(s, split_inverse(s, x.arg[0]), (ulong)x.attr.num, x.span);
     if (x.op == IR_exp)
-        return split_scalar(s, ir_op1(s->f, IR_exp, ir_op1(s->f, IR_neg, x.arg[0], x.span), x.span));
+        return split_scalar(s,
+                            ir_op1(s->f, IR_exp, ir_op1(s->f, IR_neg, x.arg[0], x.span), x.span));
     if (!s->failed) {
-        diag_error(s->diag, x.span, "division by %s, which depends on both the query and the key, has "
-                   "no finite feature map", math_text(s->f, n));
-        diag_note(s->diag, (span_t){0, 0}, "dividing by something that depends on one of them alone, "
+        diag_error(s->diag, x.span,
+                   "division by %s, which depends on both the query and the key, has "
+                   "no finite feature map",
+                   math_text(s->f, n));
+        diag_note(s->diag, (span_t){0, 0},
+                  "dividing by something that depends on one of them alone, "
                   "or by a product of such factors, does");
     }
     s->failed = true;
@@ -226,7 +231,8 @@ split_one_sided(struct split *s, ir_ref n)
     if (x.op == IR_mul && (neutral || ir_side_of(s->f, x.arg[0]) == SIDE_NEUTRAL ||
                            ir_side_of(s->f, x.arg[1]) == SIDE_NEUTRAL))
         return poly_mul(s, split_scalar(s, x.arg[0]), split_scalar(s, x.arg[1]), x.span);
-    if (x.op == IR_add || x.op == IR_sub) { /* so that sums of key factors, built by expand, read back */
+    if (x.op == IR_add ||
+        x.op == IR_sub) { /* so that sums of key factors, built by expand, read back */
         split_poly *r = split_scalar(s, x.arg[1]);
         return poly_add(s, split_scalar(s, x.arg[0]), x.op == IR_sub ? poly_neg(s, r) : r);
     }
@@ -284,8 +290,10 @@ split_choice(struct split *s, ir_ref n)
     if (ir_side_of(s->f, x.arg[0]) == SIDE_MIXED)
         return split_stop(s, n, NULL);
     ir_ref one = ir_const_i(s->f, 1, 1, x.span), zero = ir_const_i(s->f, 0, 1, x.span);
-    split_poly *yes = poly_atom(s, split_atom_scalar(s, ir_select(s->f, x.arg[0], one, zero, x.span)));
-    split_poly *no = poly_atom(s, split_atom_scalar(s, ir_select(s->f, x.arg[0], zero, one, x.span)));
+    split_poly *yes = poly_atom(s,
+                                split_atom_scalar(s, ir_select(s->f, x.arg[0], one, zero, x.span)));
+    split_poly *no = poly_atom(s,
+                               split_atom_scalar(s, ir_select(s->f, x.arg[0], zero, one, x.span)));
     return poly_add(s, poly_mul(s, yes, split_scalar(s, x.arg[1]), x.span),
                     poly_mul(s, no, split_scalar(s, x.arg[2]), x.span));
 }

@@ -1,8 +1,8 @@
 /* Separation: a similarity as a polynomial in things that belong to one side.
  *
- * A one-sided subexpression is opaque: one atom, whatever it computes. What pairs a query with a key
- * must be built from +, -, *, whole powers, sums over vector axes and division by one-sided values;
- * then it is an exact polynomial over Q whose variables are
+ * A one-sided subexpression is opaque: one atom, whatever it computes. What pairs a query with a
+ * key must be built from +, -, *, whole powers, sums over vector axes and division by one-sided
+ * values; then it is an exact polynomial over Q whose variables are
  *
  *     scalars   of the query, of the key, or of neither
  *     roots     sqrt(p) of a constant or a dimension, with t^2 reduced to p
@@ -77,15 +77,16 @@ int split_atom_scalar(struct split *s, ir_ref n);
 /* rsum[axis](n) for a mixed n. */
 split_poly *split_sum(struct split *s, uint8_t axis, ir_ref n, span_t at);
 /* Splits the mixed exponent e of exp(e) or base^e: *eq and *ek become its query side (with what is
- * neutral) and key side, 0 where there is none. False (nothing reported) if a term pairs both; *culprit
- * is then its text. vector: the axis e may have, or AX_UNIT. */
-bool split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref *eq, ir_ref *ek, const char **culprit);
+ * neutral) and key side, 0 where there is none. False (nothing reported) if a term pairs both;
+ * *culprit is then its text. vector: the axis e may have, or AX_UNIT. */
+bool split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref *eq, ir_ref *ek,
+                    const char **culprit);
 /* Says once that powers with split exponents can leave the range of the type. */
 void split_range_warning(struct split *s, ir_ref n);
 
 /* ---- split_error.c ---- */
-/* Reports that node n pairs query and key in a way that has no finite feature map; culprit (or NULL)
- * is the text of the pairing term inside it. Always returns NULL. */
+/* Reports that node n pairs query and key in a way that has no finite feature map; culprit (or
+ * NULL) is the text of the pairing term inside it. Always returns NULL. */
 split_poly *split_stop(struct split *s, ir_ref n, const char *culprit);
 
 #endif

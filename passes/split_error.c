@@ -37,7 +37,8 @@ note_exponential(struct split *s)
         diag_note(s->diag, nowhere, "kernelize taylor(2); approximates it with d' = %lld features "
                   "at D = %lld", (long long)((d + 2) * (d + 1) / 2), (long long)d);
     else
-        diag_note(s->diag, nowhere, "kernelize taylor(2); approximates it with d' = C(D+2,2) features");
+        diag_note(s->diag, nowhere,
+                  "kernelize taylor(2); approximates it with d' = C(D+2,2) features");
     diag_note(s->diag, nowhere,
               "kernelize random(256); approximates it without bias, with 256 random features");
 }
@@ -75,7 +76,8 @@ split_range_warning(struct split *s, ir_ref n)
     }
     s->ranges[s->nranges++] = n;
     const char *base = math_text(s->f, s->f->nodes[n].arg[0]);
-    diag_warning(s->diag, s->f->nodes[n].span, "%s is split into a factor of the query and a factor "
+    diag_warning(s->diag, s->f->nodes[n].span,
+                 "%s is split into a factor of the query and a factor "
                  "of the key, which can leave the range of the type for long sequences",
                  math_text(s->f, n));
     diag_note(s->diag, nowhere, "%s^n must be representable, and so must its inverse", base);

@@ -1,7 +1,7 @@
 /* Vectors: sums over a vector axis of what pairs query and key entries.
  *
- * A mixed vector is a list of terms  c * a[x] * b[x], c a polynomial, a a query (or neutral) vector,
- * b a key vector; summing a term over its axis gives a dot, or a one-sided sum:
+ * A mixed vector is a list of terms  c * a[x] * b[x], c a polynomial, a a query (or neutral)
+ * vector, b a key vector; summing a term over its axis gives a dot, or a one-sided sum:
  *
  *     sum_d (q - k)^2  =  sum_d q*q  -  2 * q·k  +  sum_d k*k */
 #include "passes/split.h"
@@ -325,7 +325,8 @@ exponent_terms(struct split *s, const split_poly *p, ir_ref x, ir_ref side_sum[2
     fmpq_init(c);
     for (slong i = 0; i < fmpq_mpoly_length(p, s->ctx) && ok; i++) {
         split_term(s, p, i, c, e);
-        unsigned side = (unsigned)term_side(s, e) | (unsigned)(x ? ir_side_of(s->f, x) : SIDE_NEUTRAL);
+        unsigned side = (unsigned)term_side(s, e) |
+                        (unsigned)(x ? ir_side_of(s->f, x) : SIDE_NEUTRAL);
         if (side == SIDE_MIXED) {
             *culprit = x ? NULL : culprit_text(s, e, at);
             ok = false;
@@ -340,7 +341,8 @@ exponent_terms(struct split *s, const split_poly *p, ir_ref x, ir_ref side_sum[2
 }
 
 bool
-split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref *eq, ir_ref *ek, const char **culprit)
+split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref *eq, ir_ref *ek,
+               const char **culprit)
 {
     ir_ref sums[2] = {0, 0};
     span_t at = s->f->nodes[e].span;

@@ -13,7 +13,8 @@ needs_f64(const struct ir_func *f, struct arena *a)
     bool *live = ir_live(f, a);
     for (uint32_t k = 1; k < f->nnodes; k++) {
         uint8_t op = f->nodes[k].op;
-        if (live[k] && (op == IR_rmax || op == IR_ninf || op == IR_exp || op == IR_pow || op == IR_floor))
+        if (live[k] &&
+            (op == IR_rmax || op == IR_ninf || op == IR_exp || op == IR_pow || op == IR_floor))
             return true;
     }
     return false;
@@ -41,13 +42,17 @@ equal(enum num_domain dom, num a, num b)
 }
 
 bool
-passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *d, uint64_t seed, const char **why)
+passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *d, uint64_t seed,
+             const char **why)
 {
     struct arena *m = arena_new();
     enum num_domain dom = needs_f64(a, m) || needs_f64(b, m) ? NUM_F64 : NUM_GF;
-    int64_t nq = d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_D], nk = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_D];
-    int64_t nv = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_M], no = d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_M];
-    num *x = ARENA_ARRAY(m, num, nq + nk + nv + 1), *p = ARENA_ARRAY(m, num, no + 1), *r = ARENA_ARRAY(m, num, no + 1);
+    int64_t nq = d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_D],
+            nk = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_D];
+    int64_t nv = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_M],
+            no = d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_M];
+    num *x = ARENA_ARRAY(m, num, nq + nk + nv + 1), *p = ARENA_ARRAY(m, num, no + 1),
+        *r = ARENA_ARRAY(m, num, no + 1);
     const num **params = ARENA_ARRAY(m, const num *, a->nparams + 1);
     for (int64_t k = 0; k < nq + nk + nv; k++)
         x[k] = random_num(dom, &seed);
@@ -60,8 +65,10 @@ passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *d,
             v[i] = random_num(dom, &seed);
         params[k] = v;
     }
-    struct interp_input in = {.dom = dom, .dims = d, .q = x, .k = x + nq, .v = x + nq + nk, .params = params};
-    bool ok = interp_node(a, a->root[ROOT_OUT], &in, p, why) && interp_node(b, b->root[ROOT_OUT], &in, r, why);
+    struct interp_input in = {
+        .dom = dom, .dims = d, .q = x, .k = x + nq, .v = x + nq + nk, .params = params};
+    bool ok = interp_node(a, a->root[ROOT_OUT], &in, p, why) &&
+              interp_node(b, b->root[ROOT_OUT], &in, r, why);
     bool same = true;
     for (int64_t k = 0; ok && k < no && same; k++)
         same = equal(dom, p[k], r[k]);

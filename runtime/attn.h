@@ -56,7 +56,12 @@ const char *attn_message(void);
 
 /* ---- description of a kernel: enough to bind from any language ---- */
 
-enum { ATTN_ABI = 1, ATTN_MAX_RANK = 6, ATTN_TENSOR_SLOTS = 1 + ATTN_MAX_RANK, ATTN_MAX_PHASES = 8 };
+enum {
+    ATTN_ABI = 1,
+    ATTN_MAX_RANK = 6,
+    ATTN_TENSOR_SLOTS = 1 + ATTN_MAX_RANK,
+    ATTN_MAX_PHASES = 8
+};
 
 typedef enum attn_type { ATTN_TYPE_F32 = 0, ATTN_TYPE_F64 = 1 } attn_type;
 
@@ -79,13 +84,17 @@ typedef struct attn_scalar {
 
 /* Instruction sets, weakest first within a family. The runtime takes the strongest the CPU has. */
 typedef enum attn_isa {
-    ATTN_ISA_ANY = 0, ATTN_ISA_X86_V2 = 1, ATTN_ISA_X86_V3 = 2, ATTN_ISA_X86_V4 = 3, ATTN_ISA_NEON = 16
+    ATTN_ISA_ANY = 0,
+    ATTN_ISA_X86_V2 = 1,
+    ATTN_ISA_X86_V3 = 2,
+    ATTN_ISA_X86_V4 = 3,
+    ATTN_ISA_NEON = 16
 } attn_isa;
 
 /* Generated code. slots: sizes of all dims; then per tensor ATTN_TENSOR_SLOTS values: data address
- * and element strides; then the scalars as doubles; then the address of an int64_t that receives the
- * first zero row (or 0). shared: workspace of the call; local: workspace of the worker.
- * Tasks of one phase may run in any order and at once; phases run one after the other. */
+ * and element strides; then the scalars as doubles; then the address of an int64_t that receives
+ * the first zero row (or 0). shared: workspace of the call; local: workspace of the worker. Tasks
+ * of one phase may run in any order and at once; phases run one after the other. */
 typedef void attn_task(const int64_t *slots, char *shared, char *local, int64_t task);
 /* out[0] bytes of shared, out[1] bytes of local workspace, out[2+p] number of tasks of phase p.
  * INT64_MAX stands for anything that overflows. */
@@ -127,12 +136,13 @@ size_t attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, c
                       const DLTensor *v);
 /* Table of the monomials of degree p in D variables up to rotation, in a fixed order: each row is
  * p-1 offsets s_2 <= .. <= s_p and stands for the D features prod_k x[(a + s_k) mod D], s_1 = 0,
- * a = 0..D-1. weight[row] = p!/alpha! divided by how often the row repeats each monomial. Used by the
- * kernels (p = 1: one row without offsets). Returns the number of rows, saturated at 2^40; writes
- * only if offsets is not NULL. */
+ * a = 0..D-1. weight[row] = p!/alpha! divided by how often the row repeats each monomial. Used by
+ * the kernels (p = 1: one row without offsets). Returns the number of rows, saturated at 2^40;
+ * writes only if offsets is not NULL. */
 int64_t attn_monomial_rows(int64_t D, int64_t p, int32_t *offsets, double *weight);
 
-/* The strongest ISA of this CPU, after the environment variable ATTN_ISA (v2, v3, v4, neon) lowered it. */
+/* The strongest ISA of this CPU, after the environment variable ATTN_ISA (v2, v3, v4, neon) lowered
+ * it. */
 int attn_isa_level(void);
 
 /* A DLTensor over contiguous memory [b, h, n, d], for use as an argument within one full expression

@@ -1,7 +1,8 @@
 /* Running a kernel: validate the tensors, fill the slots, size the workspace, run the phases.
  *
- * Nothing is allocated when the caller passes a workspace. Tasks are handed out by an atomic counter;
- * they write disjoint memory, so the result does not depend on how many workers there are. */
+ * Nothing is allocated when the caller passes a workspace. Tasks are handed out by an atomic
+ * counter; they write disjoint memory, so the result does not depend on how many workers there are.
+ */
 #include "runtime/attn.h"
 
 #include <limits.h>
@@ -54,7 +55,8 @@ attn_status_text(int status)
         [ATTN_E_MEMORY] = "out of memory", [ATTN_E_ISA] = "no version for this CPU",
         [ATTN_E_ABI] = "object and runtime library do not fit together",
         [ATTN_E_ZERO_ROW] = "a row's normaliser is zero"};
-    return status >= 0 && (size_t)status < sizeof text / sizeof *text ? text[status] : "unknown status";
+    return status >= 0 && (size_t)status < sizeof text / sizeof *text ? text[status]
+                                                                      : "unknown status";
 }
 
 /* ---- validation ---- */
@@ -81,10 +83,10 @@ check_dim(struct call *c, const attn_tensor *x, int axis, int64_t size)
     if (c->slots[d] == size)
         return ATTN_OK;
     if (c->bound_by[d])
-        return fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld as in %s", x->name, axis,
-                    (long long)size, dim->name, (long long)c->slots[d], c->bound_by[d]);
-    return fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld", x->name, axis, (long long)size,
-                dim->name, (long long)c->slots[d]);
+        return fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld as in %s", x->name,
+                    axis, (long long)size, dim->name, (long long)c->slots[d], c->bound_by[d]);
+    return fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld", x->name, axis,
+                (long long)size, dim->name, (long long)c->slots[d]);
 }
 
 static int
@@ -94,20 +96,22 @@ check_strides(struct call *c, const attn_tensor *x, const DLTensor *t, int64_t *
     for (int a = x->rank - 1; a >= 0; a--) {
         int64_t size = t->shape[a], stride = t->strides ? t->strides[a] : compact;
         if (a == x->rank - 1 && size > 1 && stride != 1)
-            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, the last axis must be contiguous", x->name, a,
-                        (long long)stride);
+            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, the last axis must be contiguous",
+                        x->name, a, (long long)stride);
         if (stride < 0 && size > 1)
-            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, must not be negative", x->name, a, (long long)stride);
+            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, must not be negative", x->name, a,
+                        (long long)stride);
         if (x->is_output && size > 1 && stride < span)
-            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, rows would overlap (at least %lld)", x->name, a,
-                        (long long)stride, (long long)span);
+            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, rows would overlap (at least %lld)",
+                        x->name, a, (long long)stride, (long long)span);
         int64_t reach;
         if (size > 0 && (__builtin_mul_overflow(size - 1, stride, &reach) ||
                          __builtin_add_overflow(reach, span, &reach) || reach > MAX_ELEMENTS))
             return fail(ATTN_E_SIZE, "%s: its elements span more than 2^46", x->name);
         if (size > 0)
             span = x->is_output || reach > span ? reach : span;
-        if (__builtin_mul_overflow(compact, size > 0 ? size : 1, &compact) || compact > MAX_ELEMENTS)
+        if (__builtin_mul_overflow(compact, size > 0 ? size : 1, &compact) ||
+            compact > MAX_ELEMENTS)
             return fail(ATTN_E_SIZE, "%s: more than 2^46 elements", x->name);
         slot[1 + a] = size > 1 ? stride : 0;
     }
@@ -124,10 +128,11 @@ check_tensor(struct call *c, int index, const DLTensor *t)
     if (!t)
         return fail(ATTN_E_NULL, "%s: the tensor is NULL", x->name);
     if (t->device.device_type != kDLCPU)
-        return fail(ATTN_E_DEVICE, "%s: device type is %d, must be CPU memory", x->name, (int)t->device.device_type);
+        return fail(ATTN_E_DEVICE, "%s: device type is %d, must be CPU memory", x->name,
+                    (int)t->device.device_type);
     if (t->dtype.code != kDLFloat || t->dtype.bits != bits || t->dtype.lanes != 1)
-        return fail(ATTN_E_TYPE, "%s: element type has code %d and %d bits, expected float%d", x->name,
-                    t->dtype.code, t->dtype.bits, bits);
+        return fail(ATTN_E_TYPE, "%s: element type has code %d and %d bits, expected float%d",
+                    x->name, t->dtype.code, t->dtype.bits, bits);
     if (t->ndim != x->rank)
         return fail(ATTN_E_RANK, "%s: has %d axes, expected %d", x->name, (int)t->ndim, x->rank);
     if (!t->shape)
@@ -142,7 +147,8 @@ check_tensor(struct call *c, int index, const DLTensor *t)
         return fail(ATTN_E_NULL, "%s: data is NULL", x->name);
     uintptr_t at = (uintptr_t)t->data + t->byte_offset;
     if (at % (unsigned)(bits / 8))
-        return fail(ATTN_E_STRIDE, "%s: data is not aligned to its element size of %d bytes", x->name, bits / 8);
+        return fail(ATTN_E_STRIDE, "%s: data is not aligned to its element size of %d bytes",
+                    x->name, bits / 8);
     slot[0] = (int64_t)at;
     return check_strides(c, x, t, slot);
 }
@@ -160,16 +166,17 @@ check_sizes(struct call *c)
             d[k] = 0;
     for (unsigned k = 0; k < sizeof positive / sizeof *positive; k++)
         if (d[positive[k]] < 1)
-            return fail(ATTN_E_SHAPE, "%s is %lld, must be at least 1", c->k->dims[positive[k]].name,
-                        (long long)d[positive[k]]);
+            return fail(ATTN_E_SHAPE, "%s is %lld, must be at least 1",
+                        c->k->dims[positive[k]].name, (long long)d[positive[k]]);
     if (d[DIM_H] % d[DIM_G])
         return fail(ATTN_E_SHAPE, "k: shape[1] is %lld, must divide the number of query heads %lld",
                     (long long)d[DIM_G], (long long)d[DIM_H]);
     if (d[DIM_N] > INT_MAX / 4 || d[DIM_NQ] > INT_MAX / 4)
-        return fail(ATTN_E_SIZE, "sequences of %lld queries and %lld keys: the limit is %d", (long long)d[DIM_NQ],
-                    (long long)d[DIM_N], INT_MAX / 4);
+        return fail(ATTN_E_SIZE, "sequences of %lld queries and %lld keys: the limit is %d",
+                    (long long)d[DIM_NQ], (long long)d[DIM_N], INT_MAX / 4);
     if ((c->k->flags & ATTN_NEEDS_POSITIONS) && d[DIM_NQ] > d[DIM_N])
-        return fail(ATTN_E_SHAPE, "q: n_q = %lld exceeds n = %lld, but a param is indexed by query position",
+        return fail(ATTN_E_SHAPE,
+                    "q: n_q = %lld exceeds n = %lld, but a param is indexed by query position",
                     (long long)d[DIM_NQ], (long long)d[DIM_N]);
     return ATTN_OK;
 }
@@ -179,8 +186,8 @@ check_kernel(struct call *c, const attn_kernel *k, int entry)
 {
     if (!k)
         return fail(ATTN_E_NULL, "the kernel is NULL");
-    if (k->abi != ATTN_ABI || k->ndims > MAX_DIMS || k->ndims < NDIMS || k->ntensors > MAX_TENSORS ||
-        k->nscalars > MAX_SCALARS)
+    if (k->abi != ATTN_ABI || k->ndims > MAX_DIMS || k->ndims < NDIMS ||
+        k->ntensors > MAX_TENSORS || k->nscalars > MAX_SCALARS)
         return fail(ATTN_E_ABI, "the kernel has ABI %d, this library has %d", k->abi, ATTN_ABI);
     if (entry < 0 || entry >= k->nentries)
         return fail(ATTN_E_ABI, "entry %d of %d", entry, k->nentries);
@@ -256,18 +263,23 @@ workspace_bytes(const int64_t *plan, int workers, size_t *shared, size_t *local)
     if (plan[0] < 0 || plan[0] > limit || plan[1] < 0 || plan[1] > limit / 1024)
         return 0;
     *shared = ((size_t)plan[0] + LINE - 1) / LINE * LINE + LINE;
-    *local = ((size_t)plan[1] + LINE - 1) / LINE * LINE + 2 * LINE; /* apart, so that workers share no line */
+    *local = ((size_t)plan[1] + LINE - 1) / LINE * LINE +
+             2 * LINE; /* apart, so that workers share no line */
     return *shared + *local * (size_t)workers + LINE;
 }
 
 static void
-run_phases(struct call *c, const attn_entry *e, const attn_variant *v, const int64_t *plan, char *memory,
-           size_t shared, size_t local, int workers, const attn_exec *exec)
+run_phases(struct call *c, const attn_entry *e, const attn_variant *v, const int64_t *plan,
+           char *memory, size_t shared, size_t local, int workers, const attn_exec *exec)
 {
     char *base = (char *)(((uintptr_t)memory + LINE - 1) / LINE * LINE);
     for (int p = 0; p < e->phases; p++) {
-        struct work w = {.task = v->phase[p], .slots = c->slots, .shared = base, .local = base + shared,
-                         .local_size = local, .count = plan[2 + p]};
+        struct work w = {.task = v->phase[p],
+                         .slots = c->slots,
+                         .shared = base,
+                         .local = base + shared,
+                         .local_size = local,
+                         .count = plan[2 + p]};
         int n = w.count < workers ? (int)w.count : workers;
         if (n <= 1)
             work_loop(&w, 0);
@@ -283,8 +295,8 @@ report_zero_row(const struct call *c, int64_t row, attn_exec *exec)
 {
     int64_t nq = c->slots[DIM_NQ], h = c->slots[DIM_H];
     exec->zero_row = row;
-    return fail(ATTN_E_ZERO_ROW, "the normaliser of row b=%lld h=%lld i=%lld is exactly 0", (long long)(row / nq / h),
-                (long long)(row / nq % h), (long long)(row % nq));
+    return fail(ATTN_E_ZERO_ROW, "the normaliser of row b=%lld h=%lld i=%lld is exactly 0",
+                (long long)(row / nq / h), (long long)(row / nq % h), (long long)(row % nq));
 }
 
 static int
@@ -319,8 +331,8 @@ run_entry(struct call *c, const attn_entry *e, attn_exec *exec)
 }
 
 int
-attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors, const double *scalars,
-            attn_exec *exec)
+attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors,
+            const double *scalars, attn_exec *exec)
 {
     struct call c;
     message[0] = 0;
@@ -334,12 +346,14 @@ attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors
     if (rc)
         return rc;
     for (int s = 0; s < kernel->nscalars; s++)
-        memcpy(&c.slots[kernel->ndims + kernel->ntensors * ATTN_TENSOR_SLOTS + s], &scalars[s], sizeof(double));
+        memcpy(&c.slots[kernel->ndims + kernel->ntensors * ATTN_TENSOR_SLOTS + s], &scalars[s],
+               sizeof(double));
     return run_entry(&c, &kernel->entries[entry], exec);
 }
 
 size_t
-attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DLTensor *k, const DLTensor *v)
+attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DLTensor *k,
+               const DLTensor *v)
 {
     struct call c;
     int64_t plan[2 + ATTN_MAX_PHASES] = {0};

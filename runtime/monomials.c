@@ -1,7 +1,8 @@
 /* Monomials of degree p in D variables up to rotation of the variables.
  *
  * A multiset of size p on Z_D is given, up to rotation, by the cyclic sequence of gaps between its
- * sorted elements; the representative is the rotation whose gap sequence is lexicographically least. */
+ * sorted elements; the representative is the rotation whose gap sequence is lexicographically
+ * least. */
 #include "runtime/attn.h"
 
 #include <stdbool.h>
@@ -21,7 +22,8 @@ gcd(int64_t a, int64_t b)
     return a;
 }
 
-/* Burnside: the average over rotations by s of the multisets they fix, which are unions of whole cycles. */
+/* Burnside: the average over rotations by s of the multisets they fix, which are unions of whole
+ * cycles. */
 static int64_t
 count_rows(int64_t D, int64_t p)
 {

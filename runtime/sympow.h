@@ -5,9 +5,9 @@
 
 #include <stdint.h>
 
-/* out receives the C(D+p-1, p) monomials x[a1]*...*x[ap], a1 <= ... <= ap, in lexicographic order of the
- * index tuples. mode 0: as they are; 1: times the multinomial p!/alpha!; 2: times its square root, so
- * that the features of x and y have the inner product (x . y)^p. p is at most 16. */
+/* out receives the C(D+p-1, p) monomials x[a1]*...*x[ap], a1 <= ... <= ap, in lexicographic order
+ * of the index tuples. mode 0: as they are; 1: times the multinomial p!/alpha!; 2: times its square
+ * root, so that the features of x and y have the inner product (x . y)^p. p is at most 16. */
 void attn_monomials_f32(const float *x, int64_t D, int64_t p, int64_t mode, float *out);
 void attn_monomials_f64(const double *x, int64_t D, int64_t p, int64_t mode, double *out);
 

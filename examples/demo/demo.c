@@ -1,8 +1,9 @@
 /* Runs a compiled attention over a real text.
  *
- * Every byte of the file is one token. Its query, key and value are a fixed pseudo-random vector per
- * byte value, turned by its position, so that the same file always gives the same numbers. The linear
- * and the direct kernel of (q·k + 1)^2 must agree, and both must agree with a plain f64 loop. */
+ * Every byte of the file is one token. Its query, key and value are a fixed pseudo-random vector
+ * per byte value, turned by its position, so that the same file always gives the same numbers. The
+ * linear and the direct kernel of (q·k + 1)^2 must agree, and both must agree with a plain f64
+ * loop. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,7 +39,8 @@ embed(const unsigned char *text, int64_t n, unsigned role, float *out)
     for (int64_t i = 0; i < n; i++)
         for (unsigned d = 0; d < D; d++) {
             double turn = (double)i / pow(10000, 2.0 * (d / 2) / D);
-            out[i * D + d] = 0.25f * (byte_number(text[i], d, role) + (float)(d % 2 ? cos(turn) : sin(turn)) * 0.5f);
+            out[i * D + d] = 0.25f * (byte_number(text[i], d, role) +
+                                      (float)(d % 2 ? cos(turn) : sin(turn)) * 0.5f);
         }
 }
 
@@ -113,7 +115,8 @@ main(int argc, char **argv)
     int64_t n;
     unsigned char *text = read_text(argv[1], &n);
     size_t bytes = (size_t)n * D * sizeof(float);
-    float *q = malloc(bytes), *k = malloc(bytes), *v = malloc(bytes), *linear = malloc(bytes), *direct = malloc(bytes);
+    float *q = malloc(bytes), *k = malloc(bytes), *v = malloc(bytes), *linear = malloc(bytes),
+          *direct = malloc(bytes);
     if (!q || !k || !v || !linear || !direct) {
         fprintf(stderr, "demo: out of memory\n");
         return 1;
@@ -121,21 +124,26 @@ main(int argc, char **argv)
     embed(text, n, 0, q);
     embed(text, n, 1, k);
     embed(text, n, 2, v);
-    DLTensor tq = ATTN_F32(q, 1, 1, n, D), tk = ATTN_F32(k, 1, 1, n, D), tv = ATTN_F32(v, 1, 1, n, D);
+    DLTensor tq = ATTN_F32(q, 1, 1, n, D), tk = ATTN_F32(k, 1, 1, n, D),
+             tv = ATTN_F32(v, 1, 1, n, D);
     DLTensor tl = ATTN_F32(linear, 1, 1, n, D), td = ATTN_F32(direct, 1, 1, n, D);
     attn_exec one = {.threads = 1};
     double a = best_time(quadratic_forward, &tq, &tk, &tv, &tl, &one);
     double b = best_time(quadratic_direct_forward, &tq, &tk, &tv, &td, &one);
     double worst = 0;
     for (int64_t i = 0; i < n * D; i++)
-        worst = fabs((double)linear[i] - direct[i]) > worst ? fabs((double)linear[i] - direct[i]) : worst;
+        worst = fabs((double)linear[i] - direct[i]) > worst ? fabs((double)linear[i] - direct[i])
+                                                            : worst;
     double features = (D + 1) * (D + 2) / 2.0;
     printf("\n%s: %lld tokens, D = M = %d, one thread\n", argv[1], (long long)n, D);
-    printf("  kernelized  %9.3f ms  %6.1f GFLOP/s\n", a * 1e3, 4 * (double)n * features * (D + 1) / a * 1e-9);
-    printf("  direct      %9.3f ms  %6.1f GFLOP/s\n", b * 1e3, 4 * (double)n * (double)n * D / b * 1e-9);
+    printf("  kernelized  %9.3f ms  %6.1f GFLOP/s\n", a * 1e3,
+           4 * (double)n * features * (D + 1) / a * 1e-9);
+    printf("  direct      %9.3f ms  %6.1f GFLOP/s\n", b * 1e3,
+           4 * (double)n * (double)n * D / b * 1e-9);
     printf("  speed-up    %9.2f x\n", b / a);
     double el = reference_error(q, k, v, linear, n), ed = reference_error(q, k, v, direct, n);
-    printf("  error against f64: kernelized %.1e, direct %.1e; largest difference %.1e\n", el, ed, worst);
+    printf("  error against f64: kernelized %.1e, direct %.1e; largest difference %.1e\n", el, ed,
+           worst);
     free(text);
     free(q);
     free(k);

@@ -39,8 +39,9 @@ absolute(struct ir_func *f, ir_ref n)
     return ir_op1(f, IR_abs, n, at);
 }
 
-/* sum |w v| / |normaliser|, the scale rounding errors are relative to. In state form the terms that cancel
- * are those of the expanded similarity, feature by feature, so f is then the function after the passes. */
+/* sum |w v| / |normaliser|, the scale rounding errors are relative to. In state form the terms that
+ * cancel are those of the expanded similarity, feature by feature, so f is then the function after
+ * the passes. */
 static ir_ref
 condition_node(struct ir_func *f, bool state_form)
 {
@@ -56,7 +57,8 @@ condition_node(struct ir_func *f, bool state_form)
 }
 
 static void
-compare_row(struct values *v, struct finding *r, const num *want, const num *cond, const int64_t at[3])
+compare_row(struct values *v, struct finding *r, const num *want, const num *cond,
+            const int64_t at[3])
 {
     int64_t m = v->dims[DIM_M], h = v->dims[DIM_H], nq = v->dims[DIM_NQ];
     for (int64_t c = 0; c < m; c++) {
@@ -99,7 +101,8 @@ compare(struct unit *u, struct values *v, struct finding *r, const char **why)
                   (double)(d[DIM_D] + d[DIM_M]);
     int64_t step = work > ROW_BUDGET ? (int64_t)(work / ROW_BUDGET) + 1 : 1;
     ir_ref cn = condition_node(cf, state);
-    num *want = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1)), *cond = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1));
+    num *want = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1)),
+        *cond = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1));
     num *all = NULL; /* in state form the key side is evaluated once for all rows */
     bool ok = true;
     memset(r, 0, sizeof *r);
@@ -113,7 +116,9 @@ compare(struct unit *u, struct values *v, struct finding *r, const char **why)
                 int64_t at[3] = {b, h, i};
                 ok = interp_rows(f, f->root[ROOT_OUT], &in, b, h, i, 1, want, why) &&
                      (!cn || all || interp_rows(cf, cn, &in, b, h, i, 1, cond, why));
-                const num *row = all ? all + ((b * d[DIM_H] + h) * d[DIM_NQ] + i) * d[DIM_M] : cn ? cond : NULL;
+                const num *row = all  ? all + ((b * d[DIM_H] + h) * d[DIM_NQ] + i) * d[DIM_M]
+                                 : cn ? cond
+                                      : NULL;
                 if (ok)
                     compare_row(v, r, want, row, at);
                 r->rows++;
@@ -124,7 +129,8 @@ compare(struct unit *u, struct values *v, struct finding *r, const char **why)
     double scale = r->scale > 0 ? r->scale : 1;
     r->error /= scale;
     r->condition = r->condition / scale > 1 ? r->condition / scale : 1;
-    r->bound = base_bound[f->type] * sqrt(1 + log2((double)(d[DIM_N] > 1 ? d[DIM_N] : 1))) * r->condition;
+    r->bound = base_bound[f->type] * sqrt(1 + log2((double)(d[DIM_N] > 1 ? d[DIM_N] : 1))) *
+               r->condition;
     return ok;
 }
 
@@ -132,10 +138,11 @@ static void
 report_text(const struct values *v, const struct finding *r, bool pass)
 {
     const int64_t *d = v->dims;
-    printf("%s  b=%lld h=%lld/%lld n_q=%lld n=%lld D=%lld M=%lld  error %.2e (bound %.2e, condition %.3g)",
+    printf("%s  b=%lld h=%lld/%lld n_q=%lld n=%lld D=%lld M=%lld  error %.2e (bound %.2e, "
+           "condition %.3g)",
            pass ? "PASS" : "FAIL", (long long)d[DIM_B], (long long)d[DIM_H], (long long)d[DIM_G],
-           (long long)d[DIM_NQ], (long long)d[DIM_N], (long long)d[DIM_D], (long long)d[DIM_M], r->error,
-           r->bound, r->condition);
+           (long long)d[DIM_NQ], (long long)d[DIM_N], (long long)d[DIM_D], (long long)d[DIM_M],
+           r->error, r->bound, r->condition);
     if (r->error > 0)
         printf("  largest at out[%lld,%lld,%lld,%lld]: %.9g, expected %.9g", (long long)r->at[0],
                (long long)r->at[1], (long long)r->at[2], (long long)r->at[3], r->got, r->want);
@@ -148,15 +155,18 @@ static void
 report_json(const struct values *v, const struct finding *r, bool pass, bool first)
 {
     const int64_t *d = v->dims;
-    printf("%s\n    {\"b\": %lld, \"h\": %lld, \"g\": %lld, \"n_q\": %lld, \"n\": %lld, \"D\": %lld, \"M\": %lld, "
+    printf("%s\n    {\"b\": %lld, \"h\": %lld, \"g\": %lld, \"n_q\": %lld, \"n\": %lld, \"D\": "
+           "%lld, \"M\": %lld, "
            "\"error\": %.6e, \"bound\": %.6e, \"condition\": %.6e, \"rows\": %lld, \"pass\": %s}",
-           first ? "" : ",", (long long)d[DIM_B], (long long)d[DIM_H], (long long)d[DIM_G], (long long)d[DIM_NQ],
-           (long long)d[DIM_N], (long long)d[DIM_D], (long long)d[DIM_M], isfinite(r->error) ? r->error : 1e308,
-           r->bound, r->condition, (long long)r->rows, pass ? "true" : "false");
+           first ? "" : ",", (long long)d[DIM_B], (long long)d[DIM_H], (long long)d[DIM_G],
+           (long long)d[DIM_NQ], (long long)d[DIM_N], (long long)d[DIM_D], (long long)d[DIM_M],
+           isfinite(r->error) ? r->error : 1e308, r->bound, r->condition, (long long)r->rows,
+           pass ? "true" : "false");
 }
 
 static int
-check_one(struct unit *u, const struct options *o, const attn_kernel *k, const int64_t *dims, bool first)
+check_one(struct unit *u, const struct options *o, const attn_kernel *k, const int64_t *dims,
+          bool first)
 {
     struct values v;
     struct finding r;
@@ -187,13 +197,14 @@ check_one(struct unit *u, const struct options *o, const attn_kernel *k, const i
 
 /* Sizes to check when none are given: tails, several tiles, fewer queries than keys. */
 static const int64_t default_sizes[][DIM_USER] = {
-    {1, 1, 1, 1, 1, 3, 2}, {2, 4, 2, 17, 17, 7, 5}, {1, 2, 1, 130, 130, 16, 17}, {1, 2, 2, 70, 300, 64, 64},
-    {1, 1, 1, 1000, 1000, 32, 32},
+    {1, 1, 1, 1, 1, 3, 2},      {2, 4, 2, 17, 17, 7, 5},       {1, 2, 1, 130, 130, 16, 17},
+    {1, 2, 2, 70, 300, 64, 64}, {1, 1, 1, 1000, 1000, 32, 32},
 };
 
 /* dims[] for one run: fixed sizes, then --at, then the row, and 6 for dims the program added. */
 static bool
-sizes_for(const struct ir_func *f, const int64_t *row, const struct dim_override *at, int nat, int64_t *dims)
+sizes_for(const struct ir_func *f, const int64_t *row, const struct dim_override *at, int nat,
+          int64_t *dims)
 {
     bool given[64] = {false};
     for (uint32_t k = 0; k < f->ndims; k++)
@@ -230,7 +241,8 @@ check_all(struct unit *u, const struct options *o, const attn_kernel *k)
     if (!parse_sizes(&o->at, "at", at, MAX_LIST, &nat, u->arena))
         return EXIT_USAGE;
     if (o->json)
-        printf("{\"name\": \"%s\", \"schedule\": \"%s\", \"checks\": [", u->func->name, u->prog->schedule);
+        printf("{\"name\": \"%s\", \"schedule\": \"%s\", \"checks\": [", u->func->name,
+               u->prog->schedule);
     for (int c = 0; c < (nat ? 1 : n); c++) {
         if (!sizes_for(u->func, nat ? at_row : default_sizes[c], at, nat, dims))
             return EXIT_USAGE;

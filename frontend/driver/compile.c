@@ -138,8 +138,8 @@ unit_lower(struct unit *u, const struct options *o)
     if (has_suffix(u->src->name, ".air"))
         u->func = ir_read(u->arena, u->src, &u->diag);
     else
-        u->func = frontend_compile(u->arena, u->src, stem_of(u->arena, u->src->name), u->dims, u->ndims,
-                                   &u->diag, &u->asserts);
+        u->func = frontend_compile(u->arena, u->src, stem_of(u->arena, u->src->name), u->dims,
+                                   u->ndims, &u->diag, &u->asserts);
     if (!u->func)
         return EXIT_DIAG;
     prove_asserts(u);
@@ -191,7 +191,8 @@ unit_targets(struct unit *u, const struct options *o)
 {
     const char *why;
     u->cg.opt_level = (int)o->opt;
-    return cg_select_targets(u->arena, o->target, o->mcpu, &u->cg, &why) ? EXIT_OK : usage_error("%s", why);
+    return cg_select_targets(u->arena, o->target, o->mcpu, &u->cg, &why) ? EXIT_OK
+                                                                         : usage_error("%s", why);
 }
 
 int

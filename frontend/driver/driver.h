@@ -1,5 +1,5 @@
-/* The command line: options, and the stages they ask for. The only room besides attnc.c that sees all
- * others. Exit codes: 0 ok, 1 diagnostics, 2 usage, 3 environment (files, memory). */
+/* The command line: options, and the stages they ask for. The only room besides attnc.c that sees
+ * all others. Exit codes: 0 ok, 1 diagnostics, 2 usage, 3 environment (files, memory). */
 #ifndef ATTNC_FRONTEND_DRIVER_DRIVER_H
 #define ATTNC_FRONTEND_DRIVER_DRIVER_H
 
@@ -23,11 +23,12 @@ struct options {
     const char *inputs[MAX_LIST];
     int ninputs;
     struct option_list args;   /* NAME=VALUE words of `run` */
-    const char *output, *header, *mcpu, *target, *emit, *passes, *print_after, *stop_after, *reproduce;
+    const char *output, *header, *mcpu, *target, *emit, *passes, *print_after, *stop_after,
+        *reproduce;
     struct option_list define, at;
     long threads, seed, opt, query_tile, key_tile, chunk, feature_block;
-    bool json, print_changed, check_each, time_passes, stats, remarks, verbose, help, help_ops, help_passes,
-        version;
+    bool json, print_changed, check_each, time_passes, stats, remarks, verbose, help, help_ops,
+        help_passes, version;
 };
 
 struct command {
@@ -43,9 +44,10 @@ extern const int driver_command_count;
 int options_parse(int argc, char **argv, struct options *o);
 /* Usage error: message on standard error, returns EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* "a=1,b=2" or "a=1" entries of a list as name and value; false after a usage error. k/m suffixes allowed. */
-bool parse_sizes(const struct option_list *l, const char *what, struct dim_override *out, int max, int *n,
-                 struct arena *a);
+/* "a=1,b=2" or "a=1" entries of a list as name and value; false after a usage error. k/m suffixes
+ * allowed. */
+bool parse_sizes(const struct option_list *l, const char *what, struct dim_override *out, int max,
+                 int *n, struct arena *a);
 
 /* One compilation, up to the stage asked for. */
 struct unit {
@@ -64,8 +66,8 @@ struct unit {
     int ndims;
 };
 
-/* compile.c: reads the file and runs stages. Each returns EXIT_OK or the exit code after diagnostics.
- * unit_close releases everything and may be called at any time after unit_open. */
+/* compile.c: reads the file and runs stages. Each returns EXIT_OK or the exit code after
+ * diagnostics. unit_close releases everything and may be called at any time after unit_open. */
 int unit_open(struct unit *u, const char *path, const struct options *o);
 int unit_lower(struct unit *u, const struct options *o);     /* to the axis IR, assertions proven */
 int unit_passes(struct unit *u, const struct options *o);

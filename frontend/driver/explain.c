@@ -7,8 +7,10 @@
 static const char *const positivity_words[] = {
     [POS_UNKNOWN] = "sign not known", [POS_ANY_SIGN] = "may be zero or negative",
     [POS_NONNEG] = "proven >= 0", [POS_POSITIVE] = "proven > 0"};
-static const char *const positivity_keys[] = {
-    [POS_UNKNOWN] = "unknown", [POS_ANY_SIGN] = "any", [POS_NONNEG] = "nonnegative", [POS_POSITIVE] = "positive"};
+static const char *const positivity_keys[] = {[POS_UNKNOWN] = "unknown",
+                                              [POS_ANY_SIGN] = "any",
+                                              [POS_NONNEG] = "nonnegative",
+                                              [POS_POSITIVE] = "positive"};
 
 static void
 line(const char *label, const char *value)
@@ -34,7 +36,8 @@ print_dims(const struct ir_func *f)
     struct str s = {0};
     for (uint32_t k = 0; k < f->ndims; k++)
         if (f->dims[k].size > 0)
-            str_printf(&s, "%s%s = %lld", s.len ? ", " : "", f->dims[k].name, (long long)f->dims[k].size);
+            str_printf(&s, "%s%s = %lld", s.len ? ", " : "", f->dims[k].name,
+                       (long long)f->dims[k].size);
     line("fixed sizes", s.len ? str_text(&s) : "none: every size is known at run time");
     str_free(&s);
 }

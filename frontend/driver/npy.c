@@ -10,7 +10,9 @@
 static const struct {
     const char *descr, *name;
     size_t size;
-} types[] = {[NPY_F32] = {"<f4", "float32", 4}, [NPY_F64] = {"<f8", "float64", 8}, [NPY_I32] = {"<i4", "int32", 4},
+} types[] = {[NPY_F32] = {"<f4", "float32", 4},
+             [NPY_F64] = {"<f8", "float64", 8},
+             [NPY_I32] = {"<i4", "int32", 4},
              [NPY_I64] = {"<i8", "int64", 8}};
 
 const char *
@@ -75,7 +77,8 @@ parse_shape(const char *header, struct npy *a)
         if (a->rank == NPY_MAX_RANK)
             return "has more than 8 axes";
         long long n = strtoll(p, &end, 10);
-        if (n < 0 || __builtin_mul_overflow(a->count, (int64_t)n, &a->count) || a->count > (int64_t)1 << 40)
+        if (n < 0 || __builtin_mul_overflow(a->count, (int64_t)n, &a->count) ||
+            a->count > (int64_t)1 << 40)
             return "has an absurd shape";
         a->shape[a->rank++] = n;
         p = end;
@@ -157,8 +160,8 @@ npy_read(const char *path, struct npy *out, char *err, size_t errlen)
 }
 
 bool
-npy_write(const char *path, enum npy_type type, int rank, const int64_t *shape, const void *data, char *err,
-          size_t errlen)
+npy_write(const char *path, enum npy_type type, int rank, const int64_t *shape, const void *data,
+          char *err, size_t errlen)
 {
     struct str header = {0}, file = {0};
     size_t bytes = types[type].size;
@@ -189,7 +192,8 @@ npy_get(const struct npy *a, int64_t i)
         return ((const float *)a->data)[i];
     if (a->type == NPY_F64)
         return ((const double *)a->data)[i];
-    return a->type == NPY_I32 ? ((const int32_t *)a->data)[i] : (double)((const int64_t *)a->data)[i];
+    return a->type == NPY_I32 ? ((const int32_t *)a->data)[i]
+                              : (double)((const int64_t *)a->data)[i];
 }
 
 void

@@ -1,4 +1,5 @@
-/* NumPy's .npy files: little-endian float32/float64 (and integers, read as f64), any rank up to 8. */
+/* NumPy's .npy files: little-endian float32/float64 (and integers, read as f64), any rank up to 8.
+ */
 #ifndef ATTNC_FRONTEND_DRIVER_NPY_H
 #define ATTNC_FRONTEND_DRIVER_NPY_H
 
@@ -19,8 +20,8 @@ struct npy {
 /* Reads a file, or returns false with a message that names it. */
 bool npy_read(const char *path, struct npy *out, char *err, size_t errlen);
 /* Writes a row-major array (- is standard output), by way of a temporary name. */
-bool npy_write(const char *path, enum npy_type type, int rank, const int64_t *shape, const void *data,
-               char *err, size_t errlen);
+bool npy_write(const char *path, enum npy_type type, int rank, const int64_t *shape,
+               const void *data, char *err, size_t errlen);
 double npy_get(const struct npy *a, int64_t index);
 const char *npy_type_name(enum npy_type t);
 void npy_free(struct npy *a);

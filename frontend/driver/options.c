@@ -7,12 +7,15 @@
 #include <string.h>
 
 const struct command driver_commands[] = {
-    {"compile", 'c', command_compile, "attnc [options] FILE -o OUTPUT", "compile an attention (the default)"},
-    {"run", 'r', command_run, "attnc run FILE q=Q.npy k=K.npy v=V.npy [NAME=VALUE|FILE.npy ...] -o OUT.npy",
+    {"compile", 'c', command_compile, "attnc [options] FILE -o OUTPUT",
+     "compile an attention (the default)"},
+    {"run", 'r', command_run,
+     "attnc run FILE q=Q.npy k=K.npy v=V.npy [NAME=VALUE|FILE.npy ...] -o OUT.npy",
      "run it on NumPy arrays"},
     {"check", 'k', command_check, "attnc check FILE [--at n=1000,D=64]",
      "compare the compiled kernel with the f64 reference"},
-    {"explain", 'e', command_explain, "attnc explain FILE", "what was understood, derived and proven"},
+    {"explain", 'e', command_explain, "attnc explain FILE",
+     "what was understood, derived and proven"},
 };
 const int driver_command_count = sizeof driver_commands / sizeof *driver_commands;
 
@@ -58,20 +61,22 @@ print_help(const struct command *c)
         char left[64];
         if (!strchr(x->commands, c->letter))
             continue;
-        int n = x->letter ? snprintf(left, sizeof left, "-%c, ", x->letter) : snprintf(left, sizeof left, "    ");
+        int n = x->letter ? snprintf(left, sizeof left, "-%c, ", x->letter)
+                          : snprintf(left, sizeof left, "    ");
         snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", x->name, x->value ? "=" : "",
                  x->value ? x->value : "");
         printf("  %-28s %s\n", left, x->help);
     }
-    puts("\nexit codes: 0 ok, 1 errors in the program (or a failed check), 2 usage, 3 files or memory");
+    puts("\nexit codes: 0 ok, 1 errors in the program (or a failed check), 2 usage, 3 files or "
+         "memory");
 }
 
 static void
 print_ops(void)
 {
     for (int k = 1; k < IR_OP_COUNT; k++)
-        printf("%-9s %d operand%s  %s\n", ir_ops[k].name, ir_ops[k].nargs, ir_ops[k].nargs == 1 ? " " : "s",
-               ir_ops[k].math);
+        printf("%-9s %d operand%s  %s\n", ir_ops[k].name, ir_ops[k].nargs,
+               ir_ops[k].nargs == 1 ? " " : "s", ir_ops[k].math);
     puts("\nstatements of the tile IR:");
     for (int k = 1; k < TILE_OP_COUNT; k++)
         printf("%-10s %s\n", tile_ops[k].name, tile_ops[k].help);
@@ -116,7 +121,8 @@ find_option(const char *word, const char **value)
         const struct option *x = &options[k];
         size_t n = strlen(x->name);
         *value = NULL;
-        if (word[1] == '-' && !strncmp(word + 2, x->name, n) && (word[2 + n] == 0 || word[2 + n] == '=')) {
+        if (word[1] == '-' && !strncmp(word + 2, x->name, n) &&
+            (word[2 + n] == 0 || word[2 + n] == '=')) {
             if (word[2 + n] == '=')
                 *value = word + 3 + n;
             return x;
@@ -226,8 +232,8 @@ parse_size(const char *s, int64_t *out)
 }
 
 bool
-parse_sizes(const struct option_list *l, const char *what, struct dim_override *out, int max, int *n,
-            struct arena *a)
+parse_sizes(const struct option_list *l, const char *what, struct dim_override *out, int max,
+            int *n, struct arena *a)
 {
     *n = 0;
     for (int k = 0; k < l->n; k++) {

@@ -11,17 +11,28 @@
 
 extern char **environ;
 
-enum stage { STAGE_AST, STAGE_IR, STAGE_MATH, STAGE_TILES, STAGE_LLVM, STAGE_ASM, STAGE_OBJ, STAGE_SHARED,
-             STAGE_HEADER, STAGE_AIR };
+enum stage {
+    STAGE_AST,
+    STAGE_IR,
+    STAGE_MATH,
+    STAGE_TILES,
+    STAGE_LLVM,
+    STAGE_ASM,
+    STAGE_OBJ,
+    STAGE_SHARED,
+    STAGE_HEADER,
+    STAGE_AIR
+};
 
 /* --emit names, and the suffixes of -o that mean the same. */
 static const struct {
     const char *emit, *suffix;
     enum stage stage;
 } stages[] = {
-    {"ast", NULL, STAGE_AST}, {"ir", NULL, STAGE_IR}, {"math", NULL, STAGE_MATH}, {"tiles", NULL, STAGE_TILES},
-    {"llvm", ".ll", STAGE_LLVM}, {"asm", ".s", STAGE_ASM}, {"obj", ".o", STAGE_OBJ},
-    {"shared", ".so", STAGE_SHARED}, {"header", ".h", STAGE_HEADER}, {"air", ".air", STAGE_AIR},
+    {"ast", NULL, STAGE_AST},     {"ir", NULL, STAGE_IR},          {"math", NULL, STAGE_MATH},
+    {"tiles", NULL, STAGE_TILES}, {"llvm", ".ll", STAGE_LLVM},     {"asm", ".s", STAGE_ASM},
+    {"obj", ".o", STAGE_OBJ},     {"shared", ".so", STAGE_SHARED}, {"header", ".h", STAGE_HEADER},
+    {"air", ".air", STAGE_AIR},
 };
 enum { NSTAGES = sizeof stages / sizeof *stages };
 
@@ -34,7 +45,8 @@ choose_stage(const struct options *o, enum stage *stage)
                 *stage = stages[k].stage;
                 return EXIT_OK;
             }
-        return usage_error("--emit is '%s'; stages are ast ir math tiles llvm asm obj shared header air", o->emit);
+        return usage_error(
+            "--emit is '%s'; stages are ast ir math tiles llvm asm obj shared header air", o->emit);
     }
     if (!o->output) {
         if (o->header) { /* the header alone */
@@ -55,7 +67,8 @@ choose_stage(const struct options *o, enum stage *stage)
             return EXIT_OK;
         }
     }
-    return usage_error("cannot tell what '%s' should be; known suffixes are .o .so .s .ll .air .h", o->output);
+    return usage_error("cannot tell what '%s' should be; known suffixes are .o .so .s .ll .air .h",
+                       o->output);
 }
 
 static int
@@ -78,7 +91,8 @@ link_shared(const char *obj, const char *out)
     pid_t pid;
     int status, e = posix_spawnp(&pid, cc, NULL, NULL, argv, environ);
     if (e) {
-        fprintf(stderr, "attnc: cannot run the linker '%s': %s (set CC, or write a .o)\n", cc, strerror(e));
+        fprintf(stderr, "attnc: cannot run the linker '%s': %s (set CC, or write a .o)\n", cc,
+                strerror(e));
         return EXIT_ENV;
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -101,7 +115,8 @@ deliver_shared(const struct options *o, const char *data, size_t size)
         return EXIT_ENV;
     }
     int rc = EXIT_ENV;
-    if ((size_t)snprintf(obj, sizeof obj, "%s.o", lib) < sizeof obj && file_write(obj, data, size, err, sizeof err))
+    if ((size_t)snprintf(obj, sizeof obj, "%s.o", lib) < sizeof obj &&
+        file_write(obj, data, size, err, sizeof err))
         rc = link_shared(obj, lib);
     else
         fprintf(stderr, "attnc: %s\n", err);
@@ -141,7 +156,9 @@ emit_code(struct unit *u, const struct options *o, enum stage stage)
         u->cg.variant[0] = u->cg.variant[u->cg.nvariants - 1], u->cg.nvariants = 1;
     const struct tile_prog *progs[1] = {u->prog};
     struct cg_module *m = cg_build(u->arena, progs, 1, &u->cg);
-    enum cg_output kind = stage == STAGE_LLVM ? CG_LLVM : stage == STAGE_ASM ? CG_ASSEMBLY : CG_OBJECT;
+    enum cg_output kind = stage == STAGE_LLVM  ? CG_LLVM
+                          : stage == STAGE_ASM ? CG_ASSEMBLY
+                                               : CG_OBJECT;
     if (!cg_emit(m, kind, &data, &size, &why)) {
         fprintf(stderr, "attnc: LLVM could not write the code: %s\n", why);
         rc = EXIT_ENV;
@@ -178,7 +195,9 @@ compile_stages(struct unit *u, const struct options *o, enum stage stage)
 {
     if (stage == STAGE_AST) {
         struct str s = {0};
-        int rc = frontend_print_ast(u->arena, u->src, &u->diag, &s) ? deliver(o, str_text(&s), s.len) : EXIT_DIAG;
+        int rc = frontend_print_ast(u->arena, u->src, &u->diag, &s)
+                     ? deliver(o, str_text(&s), s.len)
+                     : EXIT_DIAG;
         str_free(&s);
         return rc;
     }
@@ -194,7 +213,8 @@ compile_stages(struct unit *u, const struct options *o, enum stage stage)
         return rc;
     if (stage == STAGE_HEADER)
         return write_header(u, o, o->output ? o->output : o->header ? o->header : "-");
-    rc = stage == STAGE_TILES || stage == STAGE_AIR ? emit_text(u, o, stage) : emit_code(u, o, stage);
+    rc = stage == STAGE_TILES || stage == STAGE_AIR ? emit_text(u, o, stage)
+                                                    : emit_code(u, o, stage);
     if (rc == EXIT_OK && o->header)
         rc = write_header(u, o, o->header);
     return rc;
@@ -212,7 +232,8 @@ command_compile(const struct options *o)
     if (rc == EXIT_OK)
         rc = compile_stages(&u, o, stage);
     if (rc == EXIT_OK && o->verbose && u.func)
-        fprintf(stderr, "attnc: %s: schedule %s\n", u.func->name, u.prog ? u.prog->schedule : "none");
+        fprintf(stderr, "attnc: %s: schedule %s\n", u.func->name,
+                u.prog ? u.prog->schedule : "none");
     unit_close(&u);
     return rc;
 }

@@ -57,7 +57,8 @@ read_argument(struct arrays *a, const char *word)
     const char *eq = strchr(word, '=');
     size_t n = (size_t)(eq - word);
     for (int t = 0; t < a->kernel->ntensors; t++)
-        if (t != 3 && strlen(a->kernel->tensors[t].name) == n && !strncmp(word, a->kernel->tensors[t].name, n))
+        if (t != 3 && strlen(a->kernel->tensors[t].name) == n &&
+            !strncmp(word, a->kernel->tensors[t].name, n))
             return read_tensor(a, t, eq + 1);
     for (int s = 0; s < a->kernel->nscalars; s++) {
         const char *name = a->kernel->scalars[s].name;
@@ -89,8 +90,8 @@ read_arguments(struct arrays *a, const struct options *o)
                                a->kernel->tensors[t].name);
     for (int s = 0; s < a->kernel->nscalars; s++) {
         if (!a->scalar_given[s] && !a->kernel->scalars[s].has_default)
-            return usage_error("input %s is missing and has no default: give %s=NUMBER", a->kernel->scalars[s].name,
-                               a->kernel->scalars[s].name);
+            return usage_error("input %s is missing and has no default: give %s=NUMBER",
+                               a->kernel->scalars[s].name, a->kernel->scalars[s].name);
         if (!a->scalar_given[s])
             a->scalars[s] = a->kernel->scalars[s].value;
     }
@@ -101,7 +102,11 @@ static DLTensor
 as_tensor(const attn_kernel *k, void *data, int rank, int64_t *shape)
 {
     uint8_t bits = k->type == ATTN_TYPE_F64 ? 64 : 32;
-    return (DLTensor){.data = data, .device = {kDLCPU, 0}, .ndim = rank, .dtype = {kDLFloat, bits, 1}, .shape = shape};
+    return (DLTensor){.data = data,
+                      .device = {kDLCPU, 0},
+                      .ndim = rank,
+                      .dtype = {kDLFloat, bits, 1},
+                      .shape = shape};
 }
 
 /* out has q's batch, heads and queries and v's width; attn_launch checks everything. */
@@ -115,8 +120,8 @@ run_kernel(struct arrays *a, const struct options *o)
     char err[512];
     for (int i = 0; i < 3; i++)
         if (a->at[i].rank != 4) {
-            fprintf(stderr, "attnc: %s: has %d axes, expected 4: [batch, heads, tokens, width]\n", k->tensors[i].name,
-                    a->at[i].rank);
+            fprintf(stderr, "attnc: %s: has %d axes, expected 4: [batch, heads, tokens, width]\n",
+                    k->tensors[i].name, a->at[i].rank);
             return EXIT_DIAG;
         }
     for (int i = 0; i < 3; i++)
@@ -129,7 +134,8 @@ run_kernel(struct arrays *a, const struct options *o)
         }
     void *out = xmalloc((size_t)count * 8);
     for (int i = 0; i < k->ntensors; i++) {
-        t[i] = i == 3 ? as_tensor(k, out, 4, shape) : as_tensor(k, a->at[i].data, a->at[i].rank, a->at[i].shape);
+        t[i] = i == 3 ? as_tensor(k, out, 4, shape)
+                      : as_tensor(k, a->at[i].data, a->at[i].rank, a->at[i].shape);
         args[i] = &t[i];
     }
     attn_exec exec = {.threads = (int)o->threads};
@@ -137,7 +143,8 @@ run_kernel(struct arrays *a, const struct options *o)
     if (attn_launch(k, 0, args, a->scalars, &exec)) {
         fprintf(stderr, "attnc: %s\n", attn_message());
         rc = EXIT_DIAG;
-    } else if (!npy_write(o->output, k->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32, 4, shape, out, err, sizeof err)) {
+    } else if (!npy_write(o->output, k->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32, 4, shape, out,
+                          err, sizeof err)) {
         fprintf(stderr, "attnc: %s\n", err);
         rc = EXIT_ENV;
     }
@@ -161,7 +168,8 @@ command_run(const struct options *o)
     if (rc == EXIT_OK) {
         a = ARENA_NEW(u.arena, struct arrays);
         a->kernel = k;
-        rc = k->ntensors > VALUES_MAX_TENSORS ? usage_error("too many tensors") : read_arguments(a, o);
+        rc = k->ntensors > VALUES_MAX_TENSORS ? usage_error("too many tensors")
+                                              : read_arguments(a, o);
     }
     if (rc == EXIT_OK)
         rc = run_kernel(a, o);

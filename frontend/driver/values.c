@@ -14,8 +14,11 @@ static void
 describe_tensor(struct values *v, int t)
 {
     const attn_tensor *x = &v->kernel->tensors[t];
-    v->tensor[t] = (DLTensor){.data = v->data[t], .device = {kDLCPU, 0}, .ndim = x->rank,
-                              .dtype = {kDLFloat, (uint8_t)(element_size(v) * 8), 1}, .shape = v->shape[t]};
+    v->tensor[t] = (DLTensor){.data = v->data[t],
+                              .device = {kDLCPU, 0},
+                              .ndim = x->rank,
+                              .dtype = {kDLFloat, (uint8_t)(element_size(v) * 8), 1},
+                              .shape = v->shape[t]};
 }
 
 bool
@@ -112,8 +115,12 @@ values_interp(struct values *v)
             v->params[p] = &v->scalar_nums[scalar++];
         }
     }
-    return (struct interp_input){.dom = NUM_F64, .dims = v->dims, .q = v->exact[0], .k = v->exact[1],
-                                 .v = v->exact[2], .params = v->params};
+    return (struct interp_input){.dom = NUM_F64,
+                                 .dims = v->dims,
+                                 .q = v->exact[0],
+                                 .k = v->exact[1],
+                                 .v = v->exact[2],
+                                 .params = v->params};
 }
 
 int

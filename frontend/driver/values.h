@@ -23,7 +23,8 @@ struct values {
 };
 
 /* Allocates dense tensors for dims (all sizes known). False if they are too large. */
-bool values_alloc(struct values *v, const struct ir_func *f, const attn_kernel *k, const int64_t *dims);
+bool values_alloc(struct values *v, const struct ir_func *f, const attn_kernel *k,
+                  const int64_t *dims);
 /* Fills inputs with random numbers: q, k, v normal; params in (0, 1]; scalars their default or 1.
  * integers: small whole numbers instead, on which floating point is exact. */
 void values_random(struct values *v, uint64_t seed, bool integers);

@@ -24,15 +24,16 @@ check(bool ok, const char *what, const int64_t *d)
         return;
     }
     failed++;
-    printf("FAILED %s at B=%lld H=%lld G=%lld n_q=%lld n=%lld D=%lld M=%lld\n", what, (long long)d[0],
-           (long long)d[1], (long long)d[2], (long long)d[3], (long long)d[4], (long long)d[5], (long long)d[6]);
+    printf("FAILED %s at B=%lld H=%lld G=%lld n_q=%lld n=%lld D=%lld M=%lld\n", what,
+           (long long)d[0], (long long)d[1], (long long)d[2], (long long)d[3], (long long)d[4],
+           (long long)d[5], (long long)d[6]);
 }
 
 /* ---- programs ---- */
 
 enum program { POWER, CAUSAL, WINDOW, PREFIX_OR, SOFTMAX, DISTANCE, LINEAR, LINEAR_GQA, NPROGRAMS };
-static const char *const names[] = {"power", "causal", "window", "prefix", "softmax", "distance", "linear",
-                                    "linear per head"};
+static const char *const names[] = {"power",   "causal",   "window", "prefix",
+                                    "softmax", "distance", "linear", "linear per head"};
 
 static ir_ref
 op(struct ir_func *f, enum ir_op o, ir_ref a, ir_ref b)
@@ -61,7 +62,8 @@ direct(struct ir_func *f, enum program which, bool divide)
 {
     ir_ref q = ir_input(f, 0, S), k = ir_input(f, 1, S), v = ir_input(f, 2, S);
     ir_ref i = ir_pos(f, AX_i, S), j = ir_pos(f, AX_j, S), one = num_i(f, 1), zero = num_i(f, 0);
-    ir_ref s = ir_rsum(f, AX_d, op(f, IR_mul, q, k), S), sim = ir_powi(f, op(f, IR_add, s, one), 2, S), mask = 0;
+    ir_ref s = ir_rsum(f, AX_d, op(f, IR_mul, q, k), S),
+           sim = ir_powi(f, op(f, IR_add, s, one), 2, S), mask = 0;
     if (which == DISTANCE)
         sim = ir_rsum(f, AX_d, ir_op1(f, IR_abs, op(f, IR_sub, q, k), S), S);
     if (which == CAUSAL || which == SOFTMAX)
@@ -80,7 +82,8 @@ direct(struct ir_func *f, enum program which, bool divide)
     ir_ref any = mask ? op(f, IR_gt, ir_rsum(f, AX_j, ir_select(f, mask, one, zero, S), S), zero)
                       : op(f, IR_gt, ir_dimval(f, DIM_N, S), zero);
     f->root[ROOT_MASK] = mask;
-    finish(f, ir_rsum(f, AX_j, op(f, IR_mul, w, v), S), ir_rsum(f, AX_j, w, S), any, divide || which == SOFTMAX);
+    finish(f, ir_rsum(f, AX_j, op(f, IR_mul, w, v), S), ir_rsum(f, AX_j, w, S), any,
+           divide || which == SOFTMAX);
 }
 
 /* (a*(q.k) + 1)^3 in its rewritten form; a depends on the head in the second variant. */
@@ -97,7 +100,8 @@ linear(struct ir_func *f, enum program which, bool divide)
             n = ir_rsum(f, AX_j, v, S);
             d = ir_dimval(f, DIM_N, S);
         } else {
-            ir_ref a = ir_mono(f, AX_d, p, false, q, S), b = op(f, IR_mul, c, ir_mono(f, AX_d, p, true, k, S));
+            ir_ref a = ir_mono(f, AX_d, p, false, q, S),
+                   b = op(f, IR_mul, c, ir_mono(f, AX_d, p, true, k, S));
             uint8_t ax = ir_axis_sym(f, AX_d, p);
             n = ir_rsum(f, ax, op(f, IR_mul, a, ir_rsum(f, AX_j, op(f, IR_mul, b, v), S)), S);
             d = ir_rsum(f, ax, op(f, IR_mul, a, ir_rsum(f, AX_j, b, S)), S);
@@ -138,15 +142,19 @@ exec_one(enum program which, const int64_t *dims)
     check(!bad, "tile_verify", dims);
     int64_t nq = dims[0] * dims[1] * dims[3] * dims[5], nk = dims[0] * dims[2] * dims[4] * dims[5];
     int64_t nv = dims[0] * dims[2] * dims[4] * dims[6], no = dims[0] * dims[1] * dims[3] * dims[6];
-    num *mem = xmalloc(sizeof(num) * (size_t)(nq + nk + nv + 2 * no + 1)), *want = mem + nq + nk + nv, *got = want + no;
+    num *mem = xmalloc(sizeof(num) * (size_t)(nq + nk + nv + 2 * no + 1)),
+        *want = mem + nq + nk + nv, *got = want + no;
     enum num_domain dom = which == SOFTMAX ? NUM_F64 : NUM_GF;
     uint64_t state = (uint64_t)dims[3] * 77 + (uint64_t)which;
     for (int64_t k = 0; k < nq + nk + nv; k++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
-        mem[k] = dom == NUM_F64 ? (num){.f = (double)(state >> 40) / (1 << 23) - 1} : (num){.u = (state >> 3) % GF_P};
+        mem[k] = dom == NUM_F64 ? (num){.f = (double)(state >> 40) / (1 << 23) - 1}
+                                : (num){.u = (state >> 3) % GF_P};
     }
-    struct interp_input in = {.dom = dom, .dims = dims, .q = mem, .k = mem + nq, .v = mem + nq + nk};
-    bool ok = !bad && interp_node(f, f->root[ROOT_OUT], &in, want, &why) && tile_exec(p, &in, got, NULL, &why);
+    struct interp_input in = {
+        .dom = dom, .dims = dims, .q = mem, .k = mem + nq, .v = mem + nq + nk};
+    bool ok = !bad && interp_node(f, f->root[ROOT_OUT], &in, want, &why) &&
+              tile_exec(p, &in, got, NULL, &why);
     for (int64_t k = 0; ok && k < no; k++)
         ok = dom == NUM_GF ? want[k].u == got[k].u : fabs(want[k].f - got[k].f) <= 1e-12;
     check(ok, names[which], dims);
@@ -158,7 +166,8 @@ exec_one(enum program which, const int64_t *dims)
 /* ---- native code, bit for bit ---- */
 
 static void
-native_one(const struct cg_target *target, enum program which, enum ir_type type, bool fixed, const int64_t *dims)
+native_one(const struct cg_target *target, enum program which, enum ir_type type, bool fixed,
+           const int64_t *dims)
 {
     struct arena *a = arena_new();
     struct ir_func *f = build(a, which, false, type);
@@ -191,8 +200,8 @@ native_one(const struct cg_target *target, enum program which, enum ir_type type
         }
         ok = ok && (which == SOFTMAX ? worst < 1e-5 : worst == 0);
         if (!ok)
-            printf("%s %s %s: worst %g %s\n", target->name, type == TYPE_F64 ? "f64" : "f32", names[which], worst,
-                   why ? why : attn_message());
+            printf("%s %s %s: worst %g %s\n", target->name, type == TYPE_F64 ? "f64" : "f32",
+                   names[which], worst, why ? why : attn_message());
         size_t bytes = (size_t)n * (type == TYPE_F64 ? 8 : 4);
         void *first = xmalloc(bytes);
         memcpy(first, v.data[3], bytes);
@@ -215,19 +224,29 @@ main(void)
     for (int w = 0; w < NPROGRAMS; w++)
         for (int a = 0; a < 8; a++)
             for (int b = 0; b < 4; b++) {
-                int64_t n = odd[(a + b) % 8] % 40, dims[] = {1 + a % 2, 2, 1 + b % 2, b == 3 ? n / 2 : n, n,
-                                                            1 + (a + 2 * b) % 5, 1 + (b + a) % 4};
+                int64_t n = odd[(a + b) % 8] % 40,
+                        dims[] = {1 + a % 2,          2, 1 + b % 2,
+                                  b == 3 ? n / 2 : n, n, 1 + (a + 2 * b) % 5,
+                                  1 + (b + a) % 4};
                 exec_one((enum program)w, dims);
             }
     for (int t = 0; t < cg_target_count; t++)
         for (int w = 0; w < NPROGRAMS && cg_targets[t].isa <= attn_isa_level(); w++)
             for (int a = 0; a < 8; a++) {
                 int64_t n = a % 2 ? odd[a] * 3 : odd[7 - a];
-                int64_t dims[] = {1, 4, a % 3 ? 2 : 4, a == 5 ? n / 2 : a == 6 ? 0 : n, a == 7 ? 300 : n, odd[a],
+                int64_t dims[] = {1,
+                                  4,
+                                  a % 3 ? 2 : 4,
+                                  a == 5   ? n / 2
+                                  : a == 6 ? 0
+                                           : n,
+                                  a == 7 ? 300 : n,
+                                  odd[a],
                                   odd[(a * 3 + 1) % 8]};
                 if (w >= LINEAR && dims[5] > 7)
                     dims[5] = 7;
-                native_one(&cg_targets[t], (enum program)w, a == 2 ? TYPE_F64 : TYPE_F32, a % 2, dims);
+                native_one(&cg_targets[t], (enum program)w, a == 2 ? TYPE_F64 : TYPE_F32, a % 2,
+                           dims);
             }
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;

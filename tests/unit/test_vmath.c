@@ -213,7 +213,8 @@ build_loop(struct vm *v, const struct function *f, const char *name, LLVMTypeRef
     LLVMBuildRetVoid(v->b);
 }
 
-/* A module with the loop for lanes[0..k-1] lanes (0: scalar), named f<lanes>; verified, optimized. */
+/* A module with the loop for lanes[0..k-1] lanes (0: scalar), named f<lanes>; verified, optimized.
+ */
 static LLVMModuleRef
 build_module(LLVMContextRef ctx, LLVMTargetMachineRef tm, const struct function *f, int type,
              const unsigned *lanes, int k, bool fma, bool avx512)

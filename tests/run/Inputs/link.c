@@ -1,4 +1,5 @@
-/* Exercises the C interface of a compiled kernel; prints the messages of the failures it provokes. */
+/* Exercises the C interface of a compiled kernel; prints the messages of the failures it provokes.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +39,8 @@ main(void)
     }
     for (int i = 0; i < N * M; i++)
         v[i] = (float)(i % 4);
-    DLTensor tq = ATTN_F32(q, 1, 1, N, D), tk = ATTN_F32(k, 1, 1, N, D), tv = ATTN_F32(v, 1, 1, N, M);
+    DLTensor tq = ATTN_F32(q, 1, 1, N, D), tk = ATTN_F32(k, 1, 1, N, D),
+             tv = ATTN_F32(v, 1, 1, N, M);
     DLTensor to = ATTN_F32(out, 1, 1, N, M), ta = ATTN_F32(again, 1, 1, N, M), bad;
     expect(quadratic_forward(&tq, &tk, &tv, &to, NULL), ATTN_OK);
     for (int i = 0; i < N; i++) {
@@ -66,7 +68,8 @@ main(void)
     bad = tq;
     bad.strides = every_other;
     expect(quadratic_forward(&bad, &tk, &tv, &to, NULL), ATTN_E_STRIDE);
-    DLTensor q3 = ATTN_F32(q, 1, 3, 1, D), k2 = ATTN_F32(k, 1, 2, 1, D), v2 = ATTN_F32(v, 1, 2, 1, M), o3 = ATTN_F32(out, 1, 3, 1, M);
+    DLTensor q3 = ATTN_F32(q, 1, 3, 1, D), k2 = ATTN_F32(k, 1, 2, 1, D),
+             v2 = ATTN_F32(v, 1, 2, 1, M), o3 = ATTN_F32(out, 1, 3, 1, M);
     expect(quadratic_forward(&q3, &k2, &v2, &o3, NULL), ATTN_E_SHAPE);
     bad = to;
     bad.strides = flat;

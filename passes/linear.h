@@ -1,0 +1,86 @@
+/* The linear schedule, shared by its files: features (linear_features.c), the key phases that sum
+ * over keys (linear_key.c), the query phase that reads the sums (schedule_linear.c). */
+#ifndef ATTNC_PASSES_LINEAR_H
+#define ATTNC_PASSES_LINEAR_H
+
+#include "passes/schedule.h"
+
+enum { MAX_BLOCKS = 64, MAX_TERMS = 96 };
+
+enum block_kind {
+    BLOCK_ONE,     /* one number per token */
+    BLOCK_VECTOR,  /* a vector expression as it stands */
+    BLOCK_ROTATED, /* monomials of degree >= 2 of one vector */
+    BLOCK_OUTER    /* products of the entries of two feature vectors */
+};
+
+/* One group of features: the key-side node and what is summed from it. */
+struct block {
+    ir_ref key;              /* B: [j] or [j, f] */
+    uint8_t axis;            /* f, AX_UNIT for BLOCK_ONE */
+    enum block_kind kind;
+    ir_ref matrix, vector;   /* rsum[j](B*v), rsum[j](B); 0 when not needed */
+    uint32_t state, z;       /* shared buffers */
+    bool per_head;           /* one state per query head, not per key head */
+    tx_ref count, parts;     /* features; tasks */
+};
+
+/* One term of num or den: query factor times what was summed over keys. */
+struct term {
+    ir_ref query;            /* A: [i] or [i, f]; 0: the number 1 */
+    int block;               /* -1: A alone (the sum of a constant over keys is n times it) */
+    bool values;
+};
+
+struct linear {
+    struct sched s;
+    struct block block[MAX_BLOCKS];
+    int nblocks;
+    struct term term[MAX_TERMS];
+    int nterms;
+    struct { int degree; uint8_t axis; uint32_t buf; } table[16];
+    int ntables;
+    ir_ref key_mask;         /* a mask that depends on the key alone, or 0 */
+};
+
+static const span_t nowhere = {0, 0};
+
+/* linear_features.c */
+/* The block of features behind rsum[j](B * v) or rsum[j](B); found or made. */
+int linear_block_of(struct linear *l, ir_ref sum, uint8_t axis, bool *values);
+
+void linear_add_terms(struct linear *l, ir_ref n);
+
+/* The factors of a feature expression: token scalars and constants, and at most one structure. */
+ir_ref linear_split_scale(struct linear *l, ir_ref n, uint8_t axis, ir_ref *scale);
+
+enum block_kind linear_kind_of(struct linear *l, ir_ref n, uint8_t axis);
+
+uint32_t linear_table_for(struct linear *l, uint8_t axis, int degree);
+
+tx_ref linear_feature_count(struct linear *l, ir_ref n, uint8_t axis);
+
+/* The vector twice in a row, for rotated reads; kept per chunk. */
+tile_view linear_doubled_tile(struct linear *l, ir_ref n, uint8_t axis, bool key);
+
+struct tile_stmt *linear_features_new(struct linear *l, const struct ir_node *mono, tile_view dst,
+                                      tile_view doubled, tx_ref lo, tx_ref hi, bool weighted);
+
+/* All features of n for the current chunk, unblocked (parts of outer products; plain vectors). */
+tile_view linear_whole_tile(struct linear *l, ir_ref n, uint8_t axis, bool key);
+
+void linear_add_table_phase(struct linear *l, struct stmt_list *phases);
+
+/* Rows of the rotation table per task of the key phase. */
+tx_ref linear_rows_per_part(struct linear *l, const struct ir_node *mono);
+
+void linear_prepare_block(struct linear *l, struct block *b, int index);
+
+/* Columns [col, col+cols) of z, or rows of the state, of the current plane. */
+tile_view linear_shared_view(struct linear *l, uint32_t buf, tx_ref plane, tx_ref row, tx_ref col,
+                             tx_ref rows, tx_ref cols);
+
+/* All blocks of one kind of head (per key head, or per query head) in one phase. */
+void linear_add_key_phase(struct linear *l, bool per_head, struct stmt_list *phases);
+
+#endif

@@ -1,0 +1,258 @@
+/* Schedule `linear`: the phases that walk the keys and sum features times values. */
+#include "passes/linear.h"
+
+/* Rows of the rotation table per task of the key phase. */
+tx_ref
+linear_rows_per_part(struct linear *l, const struct ir_node *mono)
+{
+    struct tile_prog *p = l->s.p;
+    tx_ref want = tx_op2(p, TX_FDIV, tx_num(p, l->s.t->feature_block), tx_axis(p, mono->attr.axis));
+    return tx_op2(p, TX_MAX, tx_num(p, 1), want);
+}
+
+static const struct ir_node *
+mono_of(struct linear *l, ir_ref n, uint8_t axis)
+{
+    ir_ref scale;
+    return &l->s.f->nodes[linear_split_scale(l, n, axis, &scale)];
+}
+
+void
+linear_prepare_block(struct linear *l, struct block *b, int index)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    b->kind = linear_kind_of(l, b->key, b->axis);
+    b->count = linear_feature_count(l, b->key, b->axis);
+    b->per_head = depends_on_head(s->f, b->key);
+    b->parts = tx_num(p, 1);
+    if (b->kind == BLOCK_ROTATED) {
+        const struct ir_node mono = *mono_of(l, b->key, b->axis);
+        tx_ref rows = tx_rows(p, tx_axis(p, mono.attr.axis), mono.attr.num);
+        b->parts = tx_op2(p, TX_CDIV, rows, linear_rows_per_part(l, &mono));
+        linear_table_for(l, mono.attr.axis, mono.attr.num);
+    }
+    tx_ref heads = tx_dim(p, b->per_head ? DIM_H : DIM_G);
+    tx_ref planes = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), heads);
+    if (b->matrix)
+        b->state = tile_buf_add(p, arena_printf(p->arena, "state%d", index), BUF_SHARED, ELEM_ACC,
+                                planes, b->count, tx_dim(p, DIM_M));
+    if (b->vector)
+        b->z = tile_buf_add(p, arena_printf(p->arena, "z%d", index), BUF_SHARED, ELEM_ACC, planes,
+                            tx_num(p, 1), b->count);
+}
+
+/* Columns [col, col+cols) of z, or rows of the state, of the current plane. */
+tile_view
+linear_shared_view(struct linear *l, uint32_t buf, tx_ref plane, tx_ref row, tx_ref col,
+                   tx_ref rows, tx_ref cols)
+{
+    tile_view v = view_of(buf, row, col, rows, cols, tx_num(l->s.p, 0));
+    v.b = plane;
+    return v;
+}
+
+/* V of the current chunk, with rows that a key mask hides zeroed (0 * NaN must not leak). */
+static tile_view
+visible_values(struct linear *l)
+{
+    struct sched *s = &l->s;
+    struct ir_func *f = s->f;
+    if (!l->key_mask)
+        return value_tile(s);
+    ir_ref v = ir_select(f, l->key_mask, ir_input(f, 2, nowhere), ir_const_i(f, 0, 1, nowhere),
+                         nowhere);
+    return vector_tile(s, v, AX_m);
+}
+
+static struct tile_stmt *
+zero_new(struct tile_prog *p, tile_view v)
+{
+    struct tile_stmt *z = tile_stmt_new(p, TILE_zero);
+    z->v[0] = v;
+    return z;
+}
+
+/* The features of one block for one key chunk, and what multiplies their sums. */
+struct key_features {
+    tile_view tile;          /* [tokens, features]; unset for BLOCK_ONE */
+    tile_view weights;       /* of the monomials, or unset */
+    ir_ref scale;            /* the same for all keys, or 0 */
+    tx_ref lo, width;        /* first table row, entries per row (BLOCK_ROTATED) */
+    tx_ref at, count;        /* first feature, how many */
+};
+
+/* A part of the rotation table: its rows [lo, lo + step) give the block's features. */
+static void
+rotated_features(struct linear *l, struct block *b, tx_ref part, struct stmt_list *work,
+                 struct key_features *k)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    tx_ref zero = tx_num(p, 0);
+    const struct ir_node mono = s->f->nodes[linear_split_scale(l, b->key, b->axis, &k->scale)];
+    k->width = tx_axis(p, mono.attr.axis);
+    tx_ref step = linear_rows_per_part(l, &mono), rows = tx_rows(p, k->width, mono.attr.num);
+    k->lo = tx_op2(p, TX_MUL, part, step);
+    tx_ref hi = tx_op2(p, TX_MIN, rows, tx_op2(p, TX_ADD, k->lo, step));
+    k->at = tx_op2(p, TX_MUL, k->lo, k->width);
+    k->count = tx_op2(p, TX_MUL, tx_op2(p, TX_SUB, hi, k->lo), k->width);
+    uint32_t buf = local_buf(s, "f", s->max_nj, tx_op2(p, TX_MUL, step, k->width));
+    k->tile = view_of(buf, zero, zero, s->nj, k->count, zero);
+    tile_view doubled = linear_doubled_tile(l, mono.arg[0], mono.attr.axis, true);
+    struct tile_stmt *t = linear_features_new(l, &mono, k->tile, doubled, k->lo, hi, false);
+    if (mono.attr.id == 1)
+        k->weights = t->v[2];
+    stmt_add(work, t);
+    if (k->scale && ir_side_of(s->f, k->scale) == SIDE_KEY) {
+        struct tile_stmt *r = tile_stmt_new(p, TILE_rowscale);
+        r->v[0] = k->tile;
+        r->v[1] = scalar_row(s, k->scale);
+        stmt_add(work, r);
+        k->scale = 0;
+    }
+}
+
+/* One number per key of the chunk, as a row. */
+static tile_view
+number_row(struct linear *l, ir_ref n)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
+    tile_view row = scalar_row(s, n);
+    if (ir_side_of(s->f, n) == SIDE_NEUTRAL) { /* a constant: one per key */
+        row = view_of(local_buf(s, "c", one, s->max_nj), zero, zero, one, s->nj, zero);
+        stmt_add(&s->key, map_new(s, TILE_map, row, n, AX_UNIT, AX_j, one, s->nj));
+    }
+    return row;
+}
+
+/* What is the same for all keys is applied once, to the finished sums v. */
+static void
+weigh_sums(struct linear *l, const struct key_features *k, tile_view v, bool along_columns,
+           struct stmt_list *after)
+{
+    struct tile_prog *p = l->s.p;
+    if (k->weights.buf) {
+        struct tile_stmt *w = tile_stmt_new(p, TILE_weights);
+        w->v[0] = v;
+        w->v[1] = k->weights;
+        w->x[0] = k->lo;
+        w->x[1] = k->width;
+        w->num[0] = along_columns;
+        stmt_add(after, w);
+    }
+    if (k->scale) {
+        struct tile_stmt *c = tile_stmt_new(p, TILE_scale);
+        tile_view sc = scalar_row(&l->s, k->scale);
+        c->v[0] = v;
+        c->v[1] = sc;
+        stmt_add(after, c);
+    }
+}
+
+/* F for the key chunk and what is summed from it, for one block; appended to `work`. */
+static void
+key_block_body(struct linear *l, struct block *b, tx_ref plane, tx_ref part, struct stmt_list *work,
+               struct stmt_list *before, struct stmt_list *after)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
+    struct key_features k = {.at = zero, .count = b->count};
+    bool one_row = b->kind == BLOCK_ONE;
+    if (b->kind == BLOCK_ROTATED)
+        rotated_features(l, b, part, work, &k);
+    else
+        k.tile = one_row ? number_row(l, b->key) : linear_whole_tile(l, b->key, b->axis, true);
+    if (b->matrix) {
+        tile_view st = linear_shared_view(l, b->state, plane, k.at, zero, k.count,
+                                          tx_dim(p, DIM_M));
+        struct tile_stmt *mm = tile_stmt_new(p, TILE_matmul);
+        stmt_add(before, zero_new(p, st));
+        mm->v[0] = st;
+        mm->v[1] = k.tile;
+        mm->v[2] = visible_values(l);
+        mm->num[0] = !one_row;
+        stmt_add(work, mm);
+        weigh_sums(l, &k, st, false, after);
+    }
+    if (b->vector) {
+        tile_view z = linear_shared_view(l, b->z, plane, zero, k.at, one, k.count);
+        struct tile_stmt *c = one_row
+                                  ? map_new(s, TILE_rowsum, z, b->key, AX_UNIT, AX_j, one, s->nj)
+                                  : tile_stmt_new(p, TILE_colsum);
+        stmt_add(before, zero_new(p, z));
+        c->v[0] = z;
+        if (!one_row)
+            c->v[1] = k.tile;
+        stmt_add(work, c);
+        weigh_sums(l, &k, z, true, after);
+    }
+}
+
+/* if (first <= part < end) { before; chunk loop; after } */
+static struct tile_stmt *
+key_block(struct linear *l, struct block *b, tx_ref plane, tx_ref part, tx_ref first, tx_ref end)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    struct stmt_list work = {0}, before = {0}, after = {0}, body = {0}, all = {0};
+    uint32_t var = tile_var_add(p, arena_printf(p->arena, "j%u", p->nvars));
+    s->nheld = 0;
+    s->query = s->key = (struct stmt_list){0};
+    s->mixed = &work;
+    s->at[3] = tx_var(p, var);
+    s->nj = tx_op2(p, TX_MIN, s->max_nj, tx_op2(p, TX_SUB, tx_dim(p, DIM_N), s->at[3]));
+    key_block_body(l, b, plane, tx_op2(p, TX_SUB, part, first), &work, &before, &after);
+    stmt_splice(&body, &s->key);
+    stmt_splice(&body, &work);
+    stmt_splice(&all, &s->query);
+    stmt_splice(&all, &before);
+    stmt_add(&all, stmt_for(s, var, tx_num(p, 0), tx_dim(p, DIM_N), s->max_nj, &body));
+    stmt_splice(&all, &after);
+    struct tile_stmt *below = tile_stmt_new(p, TILE_if), *above = tile_stmt_new(p, TILE_if);
+    below->x[0] = part;
+    below->x[1] = end;
+    below->body = above;
+    above->x[0] = first;
+    above->x[1] = tx_op2(p, TX_ADD, part, tx_num(p, 1));
+    above->body = all.first;
+    return below;
+}
+
+/* All blocks of one kind of head (per key head, or per query head) in one phase. */
+void
+linear_add_key_phase(struct linear *l, bool per_head, struct stmt_list *phases)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    struct tile_stmt *ph = tile_stmt_new(p, TILE_phase);
+    struct stmt_list body = {0};
+    tx_ref first = tx_num(p, 0), heads = tx_dim(p, per_head ? DIM_H : DIM_G);
+    ph->var[0] = tile_var_add(p, arena_printf(p->arena, "b%u", p->nvars));
+    ph->var[1] = tile_var_add(p, arena_printf(p->arena, "h%u", p->nvars));
+    ph->var[2] = tile_var_add(p, arena_printf(p->arena, "t%u", p->nvars));
+    s->at[0] = tx_var(p, ph->var[0]);
+    s->at[1] = tx_var(p, ph->var[1]);
+    s->at[2] = tx_num(p, 0);
+    s->hk = s->at[1];
+    if (per_head)
+        s->hk = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, s->at[1], tx_dim(p, DIM_G)), tx_dim(p, DIM_H));
+    tx_ref plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, s->at[0], heads), s->at[1]);
+    for (int k = 0; k < l->nblocks; k++) {
+        struct block *b = &l->block[k];
+        if (b->per_head != per_head)
+            continue;
+        tx_ref end = tx_op2(p, TX_ADD, first, b->parts);
+        stmt_add(&body, key_block(l, b, plane, tx_var(p, ph->var[2]), first, end));
+        first = end;
+    }
+    ph->x[0] = tx_dim(p, DIM_B);
+    ph->x[1] = heads;
+    ph->x[2] = first;
+    ph->body = body.first;
+    if (body.first)
+        stmt_add(phases, ph);
+}
