@@ -4,18 +4,18 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 CMAKE ?= cmake
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
-# a second LLVM is tested too where the system has one
-SECOND_LLVM = $(firstword $(filter-out $(FIRST_LLVM),$(foreach v,22 21 20 19,$(if $(wildcard /usr/lib/llvm-$(v)/lib/cmake/llvm),$(v)))))
-FIRST_LLVM = $(firstword $(foreach v,22 21 20 19,$(if $(wildcard /usr/lib/llvm-$(v)/lib/cmake/llvm),$(v))))
-configure = $(CMAKE) -S . -B $(1) -DCMAKE_BUILD_TYPE=$(2) $(3) > $(1)/configure.log 2>&1 || { cat $(1)/configure.log; exit 1; }
+# $(call build_tree,DIR,CMAKE_OPTIONS): configure and build one tree; the configure log is shown if it fails
+define build_tree
+@mkdir -p $(1)
+@$(CMAKE) -S . -B $(1) -DCMAKE_BUILD_TYPE=Release $(2) > $(1)/configure.log 2>&1 || { cat $(1)/configure.log; exit 1; }
+@$(CMAKE) --build $(1) -j $(JOBS)
+endef
 
-.PHONY: all build deps test-deps demo test install clean
+.PHONY: all build deps test-deps demo test test-release test-sanitized test-second test-nightly install clean
 all: build
 
 build: deps
-	@mkdir -p $(BUILD)
-	@$(call configure,$(BUILD),Release)
-	@$(CMAKE) --build $(BUILD) -j $(JOBS)
+	$(call build_tree,$(BUILD))
 
 deps:
 	@scripts/deps.sh
@@ -25,8 +25,18 @@ test-deps:
 demo: build
 	@examples/demo/run.sh $(BUILD)
 
+# Everything, three times over: as released, under ASan+UBSan with leak checking, and with the other LLVM.
 test: test-deps build
+	$(call build_tree,$(BUILD)/sanitized,-DATTNC_SANITIZE=ON)
+	$(call build_tree,$(BUILD)/second,-DATTNC_LLVM=second)
+	@cd $(BUILD)/sanitized && ctest -L asan --output-on-failure
+	@cd $(BUILD)/second && ctest -L second --output-on-failure
 	@cd $(BUILD) && ctest --output-on-failure
+
+# Longer: more random programs, tiny arenas, an allocation that fails at every place in turn.
+test-nightly: test
+	$(call build_tree,$(BUILD)/stress,-DATTNC_SANITIZE=ON -DATTNC_STRESS=ON -DATTNC_FAULTS=ON)
+	@cd $(BUILD)/stress && ATTNC_RANDOM_PROGRAMS=3000 ctest -L asan --output-on-failure
 
 install: build
 	@$(CMAKE) --install $(BUILD) --prefix $(PREFIX)
