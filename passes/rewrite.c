@@ -259,9 +259,9 @@ int64_t
 axis_fixed_size(const struct ir_func *f, uint8_t axis)
 {
     int64_t sizes[64];
-    const struct ir_axis *a = &f->axes[axis];
     if (axis == AX_UNIT)
         return 1;
+    const struct ir_axis *a = &f->axes[axis];
     if (a->kind == AXK_BASE)
         return f->dims[a->dim].size > 0 ? f->dims[a->dim].size : -1;
     if (axis_fixed_size(f, a->p) < 0)
