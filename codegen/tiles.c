@@ -56,7 +56,7 @@ struct row_job {
     const struct tile_stmt *s;
     val row, number;
     bool first_row;          /* v1 is a single row over the same columns */
-    enum { COPY, SCALE_BY_NUMBER, SCALE_BY_ROW } what;
+    enum { COPY, ADD, SCALE_BY_NUMBER, SCALE_BY_ROW } what;
 };
 
 static val
@@ -72,13 +72,15 @@ row_column(struct cg *g, val col, val mask, void *arg)
     struct row_job *j = arg;
     const tile_view *v = j->s->v;
     val r;
-    if (j->what == COPY) {
+    if (j->what == COPY || j->what == ADD) {
         r = load_any(g, &v[1], j->row, col, mask);
     } else {
         val x = load_any(g, &v[0], j->row, col, mask);
         val y = j->what == SCALE_BY_ROW ? load_any(g, &v[1], cg_i(g, 0), col, mask) : j->number;
         r = LLVMBuildFMul(g->b, x, y, "");
     }
+    if (j->what == ADD)
+        r = LLVMBuildFAdd(g->b, load_any(g, &v[0], j->row, col, mask), r, "");
     val addr = cg_view_addr(g, &v[0], j->row, col);
     if (mask)
         cg_masked_store(g, r, addr, mask);
@@ -91,6 +93,15 @@ cg_tile_copy(struct cg *g, const struct tile_stmt *s)
 {
     struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->v[0].rows), cg_i(g, 1));
     struct row_job j = {.s = s, .row = l.iv, .what = COPY};
+    cg_columns(g, cg_tx(g, s->v[0].cols), row_column, &j);
+    cg_end(g, &l);
+}
+
+void
+cg_tile_add(struct cg *g, const struct tile_stmt *s)
+{
+    struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->v[0].rows), cg_i(g, 1));
+    struct row_job j = {.s = s, .row = l.iv, .what = ADD};
     cg_columns(g, cg_tx(g, s->v[0].cols), row_column, &j);
     cg_end(g, &l);
 }

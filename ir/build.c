@@ -167,6 +167,8 @@ ir_node_axes(const struct ir_func *f, const struct ir_node *n)
         return all;
     case AXES_reduce:
         return all & ~bit(n->attr.axis);
+    case AXES_scan:
+        return (all & ~bit(AX_j)) | bit(AX_i);
     case AXES_shape:
         return shape_axes(info, n->attr, all);
     }
@@ -324,6 +326,12 @@ ir_rmax(struct ir_func *f, uint8_t axis, ir_ref a, span_t at)
     if (!(f->nodes[a].axes & bit(axis)))
         return a;
     return ir_node(f, IR_rmax, (ir_attr){.axis = axis}, a, 0, 0, at);
+}
+
+ir_ref
+ir_scan(struct ir_func *f, ir_ref x, ir_ref g, span_t at)
+{
+    return ir_op2(f, IR_scan, x, g, at);
 }
 
 ir_ref

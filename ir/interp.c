@@ -216,6 +216,39 @@ eval_rsum(struct interp *x, const struct ir_node *d, struct tensor *out)
     return true;
 }
 
+/* Stride of one axis in the tensor of a node (0 if it lacks it). */
+static bool
+axis_stride(struct interp *x, ir_axes axes, uint8_t axis, int64_t *stride)
+{
+    struct shape s, one = {.n = 1, .axis = {axis}};
+    if (!shape_of(x, axes, &s))
+        return false;
+    strides_in(&s, &one, stride);
+    return true;
+}
+
+/* The prefix sum up to the current query's position, by Horner's rule in the decay. */
+static bool
+eval_scan(struct interp *x, const struct ir_node *d, struct tensor *out)
+{
+    enum num_domain dom = x->in->dom;
+    int64_t n = x->in->dims[DIM_N], last = x->at[2] + n - x->in->dims[DIM_NQ], sx;
+    struct walk w = {0};
+    if (!axis_stride(x, x->f->nodes[d->arg[0]].axes, AX_j, &sx) ||
+        !shape_of(x, d->axes, &w.over) || !walk_operand(x, &w, d->arg[0]) ||
+        !walk_operand(x, &w, d->arg[1]))
+        return false;
+    for (int64_t e = 0; e < out->count; e++) {
+        const num *a = x->t[d->arg[0]].data + w.offset[0];
+        num g = x->t[d->arg[1]].data[w.offset[1]], sum = num_from_i(dom, 0);
+        for (int64_t j = 0; j <= last && j < n; j++)
+            sum = num_add(dom, num_mul(dom, sum, g), a[j * sx]);
+        out->data[e] = sum;
+        walk_next(&w);
+    }
+    return true;
+}
+
 static bool
 eval_rmax(struct interp *x, const struct ir_node *d, struct tensor *out)
 {
@@ -359,17 +392,6 @@ mono_vector(struct interp *x, const struct ir_node *d, const num *src, int64_t s
     }
 }
 
-/* Stride of one axis in the tensor of a node (0 if it lacks it). */
-static bool
-axis_stride(struct interp *x, ir_axes axes, uint8_t axis, int64_t *stride)
-{
-    struct shape s, one = {.n = 1, .axis = {axis}};
-    if (!shape_of(x, axes, &s))
-        return false;
-    strides_in(&s, &one, stride);
-    return true;
-}
-
 static int64_t
 part_size(struct interp *x, uint8_t axis)
 {
@@ -459,6 +481,7 @@ evaluate(struct interp *x, ir_ref n)
             : (ir_ops[d->op].props & IRP_ELEM) ? eval_elementwise(x, n, t)
             : d->op == IR_rsum ? eval_rsum(x, d, t)
             : d->op == IR_rmax ? eval_rmax(x, d, t)
+            : d->op == IR_scan ? eval_scan(x, d, t)
             : eval_structure(x, n, t);
     if (!ok)
         return false;

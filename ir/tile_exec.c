@@ -267,6 +267,13 @@ exec_copy(struct exec *e, const struct tile_stmt *s)
 }
 
 static void
+exec_add(struct exec *e, const struct tile_stmt *s)
+{
+    EACH(e, &s->v[0], r, c)
+        *at(e, &s->v[0], r, c) = num_add(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], r, c));
+}
+
+static void
 exec_transpose(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)

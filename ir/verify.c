@@ -195,6 +195,7 @@ const char *
 ir_check_node(const struct ir_func *f, const struct ir_node *n, struct arena *a)
 {
     const struct ir_op_info *info = &ir_ops[n->op];
+    const ir_axes bit_i = (ir_axes)1 << AX_i, bit_j = (ir_axes)1 << AX_j;
     const char *why = check_fields(f, n->attr, attr_fields[info->attr]);
     if (why)
         return why;
@@ -204,6 +205,10 @@ ir_check_node(const struct ir_func *f, const struct ir_node *n, struct arena *a)
     case AXES_reduce:
         if (!has_axis(f, n->arg[0], n->attr.axis))
             return arena_printf(a, "the operand has no axis %s", axis_text(f, n->attr.axis, a));
+        return NULL;
+    case AXES_scan:
+        if (has_axis(f, n->arg[0], AX_i) || (f->nodes[n->arg[1]].axes & (bit_i | bit_j)))
+            return "what is summed varies over i, or the decay over i or j";
         return NULL;
     case AXES_shape:
         return info->nargs == 1 ? check_unary_shape(f, n, a) : check_pair_shape(f, n, a);

@@ -173,18 +173,12 @@ build_sum(struct expansion *x, span_t at)
 static bool
 mask_factors(struct ir_func *f, struct diag *d)
 {
-    ir_ref m = f->root[ROOT_MASK];
-    if (!m || !has_axis(f, m, AX_i))
+    struct mask_parts m = pass_mask_parts(f, f->root[ROOT_MASK]);
+    if (!m.rest)
         return true;
-    const struct ir_node *x = &f->nodes[m];
-    bool causal = x->op == IR_le && f->nodes[x->arg[0]].op == IR_pos &&
-                  f->nodes[x->arg[1]].op == IR_pos;
-    if (causal)
-        diag_error(d, f->kernelize_span, "kernelize under causal is not supported yet");
-    else
-        diag_error(
-            d, x->span,
-            "a mask that depends on both i and j does not factor into a query side and a key side");
+    diag_error(d, f->nodes[m.rest].span,
+               "a mask that depends on both i and j does not factor into a query side and a key "
+               "side, and is not causal (j <= i)");
     diag_note(d, nowhere, "without kernelize the mask costs only the tiles it shows");
     return false;
 }

@@ -23,6 +23,10 @@ struct block {
     uint32_t state, z;       /* shared buffers */
     bool per_head;           /* one state per query head, not per key head */
     tx_ref count, parts;     /* features; tasks */
+    ir_ref decay;            /* of a prefix sum: the factor per position, or 0 */
+    bool local;              /* the state belongs to one task: no planes */
+    tx_ref row_lo, row_hi;   /* BLOCK_ROTATED: the rows of its table this task owns; 0: all */
+    tx_ref base;             /* the first feature its state holds; 0: feature 0 */
 };
 
 /* One term of num or den: query factor times what was summed over keys. */
@@ -41,6 +45,7 @@ struct linear {
     struct { int degree; uint8_t axis; uint32_t buf; } table[16];
     int ntables;
     ir_ref key_mask;         /* a mask that depends on the key alone, or 0 */
+    bool running;            /* sums are read while they grow: common factors go to the query side */
 };
 
 static const span_t nowhere = {0, 0};
@@ -79,6 +84,29 @@ void linear_prepare_block(struct linear *l, struct block *b, int index);
 /* Columns [col, col+cols) of z, or rows of the state, of the current plane. */
 tile_view linear_shared_view(struct linear *l, uint32_t buf, tx_ref plane, tx_ref row, tx_ref col,
                              tx_ref rows, tx_ref cols);
+
+/* Rows [at, at+count) of the block's state, columns of its z: feature numbers. */
+tile_view linear_state_view(struct linear *l, const struct block *b, tx_ref plane, tx_ref at,
+                            tx_ref count);
+tile_view linear_z_view(struct linear *l, const struct block *b, tx_ref plane, tx_ref at,
+                        tx_ref count);
+/* The plane of the block's sums that the current query head reads. */
+tx_ref linear_query_plane(struct linear *l, const struct block *b);
+
+/* F for the key chunk and what is summed from it, for one part of a block: `before` clears the
+ * sums, `work` adds one chunk, `after` weighs the finished sums (nothing if l->running). */
+void linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref part,
+                     struct stmt_list *work, struct stmt_list *before, struct stmt_list *after);
+
+/* Adds to acc and den what the terms that share the query factor and block of term `first` read
+ * from the sums; marks them done. The tiles it needs of the queries are on the query list.
+ * (schedule_linear.c) */
+void linear_read_terms(struct linear *l, int first, bool *done, tile_view acc, tile_view den,
+                       struct stmt_list *out);
+
+/* The sum over keys that the function's `any` reads becomes a block without terms: its number, or
+ * -1 where there is none. */
+int linear_add_plain_sums(struct linear *l);
 
 /* All blocks of one kind of head (per key head, or per query head) in one phase. */
 void linear_add_key_phase(struct linear *l, bool per_head, struct stmt_list *phases);

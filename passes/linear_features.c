@@ -7,7 +7,8 @@ static bool
 is_key_side_sum(const struct ir_func *f, ir_ref n)
 {
     const struct ir_node *x = &f->nodes[n];
-    return x->op == IR_rsum && x->attr.axis == AX_j && !(f->nodes[x->arg[0]].axes >> AX_i & 1);
+    return x->op == IR_scan ||
+           (x->op == IR_rsum && x->attr.axis == AX_j && !(f->nodes[x->arg[0]].axes >> AX_i & 1));
 }
 
 bool
@@ -21,6 +22,17 @@ schedule_is_linear(const struct ir_func *f)
         if (!is_key_side_sum(f, sums[k]))
             return false;
     return true;
+}
+
+bool
+schedule_has_scan(const struct ir_func *f)
+{
+    ir_ref sums[MAX_TERMS];
+    int n = outer_key_sums(f, f->root[ROOT_OUT], sums, MAX_TERMS);
+    for (int k = 0; k < n && k < MAX_TERMS; k++)
+        if (f->nodes[sums[k]].op == IR_scan)
+            return true;
+    return false;
 }
 
 /* The block of features behind rsum[j](B * v) or rsum[j](B); found or made. */
@@ -38,14 +50,17 @@ linear_block_of(struct linear *l, ir_ref sum, uint8_t axis, bool *values)
         else
             rest[m++] = fac[k];
     }
-    ir_ref key = product_of(f, rest, m);
+    ir_ref key = product_of(f, rest, m), decay = f->nodes[sum].op == IR_scan ? f->nodes[sum].arg[1] : 0;
+    if (decay && ir_is_const(f, decay, 1))
+        decay = 0;
     int b = 0;
-    while (b < l->nblocks && !(l->block[b].key == key && l->block[b].axis == axis))
+    while (b < l->nblocks && !(l->block[b].key == key && l->block[b].axis == axis &&
+                               l->block[b].decay == decay))
         b++;
     if (b == l->nblocks) {
         if (b == MAX_BLOCKS)
             ICE("more than %d groups of features", MAX_BLOCKS);
-        l->block[l->nblocks++] = (struct block){.key = key, .axis = axis};
+        l->block[l->nblocks++] = (struct block){.key = key, .axis = axis, .decay = decay};
     }
     *(*values ? &l->block[b].matrix : &l->block[b].vector) = sum;
     return b;

@@ -52,6 +52,32 @@ linear_shared_view(struct linear *l, uint32_t buf, tx_ref plane, tx_ref row, tx_
     return v;
 }
 
+tile_view
+linear_state_view(struct linear *l, const struct block *b, tx_ref plane, tx_ref at, tx_ref count)
+{
+    struct tile_prog *p = l->s.p;
+    tx_ref row = b->base ? tx_op2(p, TX_SUB, at, b->base) : at, zero = tx_num(p, 0);
+    return linear_shared_view(l, b->state, b->local ? zero : plane, row, zero, count,
+                              tx_dim(p, DIM_M));
+}
+
+tile_view
+linear_z_view(struct linear *l, const struct block *b, tx_ref plane, tx_ref at, tx_ref count)
+{
+    struct tile_prog *p = l->s.p;
+    tx_ref col = b->base ? tx_op2(p, TX_SUB, at, b->base) : at, zero = tx_num(p, 0);
+    return linear_shared_view(l, b->z, b->local ? zero : plane, zero, col, tx_num(p, 1), count);
+}
+
+tx_ref
+linear_query_plane(struct linear *l, const struct block *b)
+{
+    struct tile_prog *p = l->s.p;
+    tx_ref heads = tx_dim(p, b->per_head ? DIM_H : DIM_G);
+    return tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, l->s.at[0], heads),
+                  b->per_head ? l->s.at[1] : l->s.hk);
+}
+
 /* V of the current chunk, with rows that a key mask hides zeroed (0 * NaN must not leak). */
 static tile_view
 visible_values(struct linear *l)
@@ -134,6 +160,8 @@ weigh_sums(struct linear *l, const struct key_features *k, tile_view v, bool alo
            struct stmt_list *after)
 {
     struct tile_prog *p = l->s.p;
+    if (l->running)
+        return;
     if (k->weights.buf) {
         struct tile_stmt *w = tile_stmt_new(p, TILE_weights);
         w->v[0] = v;
@@ -152,10 +180,9 @@ weigh_sums(struct linear *l, const struct key_features *k, tile_view v, bool alo
     }
 }
 
-/* F for the key chunk and what is summed from it, for one block; appended to `work`. */
-static void
-key_block_body(struct linear *l, struct block *b, tx_ref plane, tx_ref part, struct stmt_list *work,
-               struct stmt_list *before, struct stmt_list *after)
+void
+linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref part,
+                struct stmt_list *work, struct stmt_list *before, struct stmt_list *after)
 {
     struct sched *s = &l->s;
     struct tile_prog *p = s->p;
@@ -167,8 +194,7 @@ key_block_body(struct linear *l, struct block *b, tx_ref plane, tx_ref part, str
     else
         k.tile = one_row ? number_row(l, b->key) : linear_whole_tile(l, b->key, b->axis, true);
     if (b->matrix) {
-        tile_view st = linear_shared_view(l, b->state, plane, k.at, zero, k.count,
-                                          tx_dim(p, DIM_M));
+        tile_view st = linear_state_view(l, b, plane, k.at, k.count);
         struct tile_stmt *mm = tile_stmt_new(p, TILE_matmul);
         stmt_add(before, zero_new(p, st));
         mm->v[0] = st;
@@ -179,7 +205,7 @@ key_block_body(struct linear *l, struct block *b, tx_ref plane, tx_ref part, str
         weigh_sums(l, &k, st, false, after);
     }
     if (b->vector) {
-        tile_view z = linear_shared_view(l, b->z, plane, zero, k.at, one, k.count);
+        tile_view z = linear_z_view(l, b, plane, k.at, k.count);
         struct tile_stmt *c = one_row
                                   ? map_new(s, TILE_rowsum, z, b->key, AX_UNIT, AX_j, one, s->nj)
                                   : tile_stmt_new(p, TILE_colsum);
@@ -205,7 +231,7 @@ key_block(struct linear *l, struct block *b, tx_ref plane, tx_ref part, tx_ref f
     s->mixed = &work;
     s->at[3] = tx_var(p, var);
     s->nj = tx_op2(p, TX_MIN, s->max_nj, tx_op2(p, TX_SUB, tx_dim(p, DIM_N), s->at[3]));
-    key_block_body(l, b, plane, tx_op2(p, TX_SUB, part, first), &work, &before, &after);
+    linear_key_part(l, b, plane, tx_op2(p, TX_SUB, part, first), &work, &before, &after);
     stmt_splice(&body, &s->key);
     stmt_splice(&body, &work);
     stmt_splice(&all, &s->query);

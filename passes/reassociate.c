@@ -2,28 +2,45 @@
  *
  *     rsum[j](rsum[f](A(i,f) * B(j,f)) * v(j,m))   ->   rsum[f](A(i,f) * rsum[j](B(j,f) * v(j,m)))
  *
- * Linear in n instead of quadratic. It is taken whenever kernelize asks for it; below the crossover
+ * Under causal the inner sum is a prefix sum, scan(B * v, 1), whose value at i is the state after
+ * the keys 0..i. Linear in n instead of quadratic. It is taken whenever kernelize asks for it; below the crossover
  * it is the slower of the two, so a remark says where that is when the sizes are known. */
 #include "passes/rewrite.h"
 
 static const span_t nowhere = {0, 0};
 
-/* A * rsum[j](B [* v]) under the sum over the term's features. */
+/* A * (sum over the keys of B [* v]) under the sum over the term's features. */
 static ir_ref
-move_sum(struct ir_func *f, const struct pair_term *t, bool values, span_t at)
+move_sum(struct ir_func *f, const struct pair_term *t, const struct mask_parts *m, bool values,
+         span_t at)
 {
-    ir_ref mask = f->root[ROOT_MASK], b = t->b;
-    if (mask)
-        b = ir_select(f, mask, b, ir_const_i(f, 0, 1, nowhere), at);
+    ir_ref b = t->b;
+    if (m->key)
+        b = ir_select(f, m->key, b, ir_const_i(f, 0, 1, nowhere), at);
     if (values)
         b = pass_mul(f, b, ir_input(f, 2, nowhere), at);
-    ir_ref s = ir_rsum(f, AX_j, b, at), p = pass_mul(f, t->a, s, at);
+    ir_ref s = m->causal ? ir_scan(f, b, ir_const_i(f, 1, 1, nowhere), at)
+                         : ir_rsum(f, AX_j, b, at);
+    ir_ref p = pass_mul(f, t->a, s, at);
     return t->axis == AX_UNIT ? p : ir_rsum(f, t->axis, p, at);
 }
 
-/* 4 n d' (M+1) against 2 n^2 (D+M) + n^2: the n where they meet. */
+/* The number of visible keys, which decides about empty rows, is a prefix sum too. */
 static void
-remark_crossover(struct ir_func *f, const struct pair_term *t, int n, struct pass_context *c)
+move_count(struct ir_func *f, const struct mask_parts *m, struct pass_context *c)
+{
+    ir_ref one = ir_const_i(f, 1, 1, nowhere), zero = ir_const_i(f, 0, 1, nowhere);
+    if (!m->causal)
+        return;
+    ir_ref count = ir_rsum(f, AX_j, ir_select(f, f->root[ROOT_MASK], one, zero, nowhere), nowhere);
+    ir_ref seen = m->key ? ir_select(f, m->key, one, zero, nowhere) : one;
+    rewrite_replace(f, c->scratch, count, ir_scan(f, seen, one, nowhere));
+}
+
+/* 4 n d' (M+1) against 2 n^2 (D+M), or half of that under causal: the n where they meet. */
+static void
+remark_crossover(struct ir_func *f, const struct pair_term *t, int n, const struct mask_parts *mask,
+                 struct pass_context *c)
 {
     double features = 0, d = (double)f->dims[DIM_D].size, m = (double)f->dims[DIM_M].size;
     for (int k = 0; k < n; k++)
@@ -35,7 +52,7 @@ remark_crossover(struct ir_func *f, const struct pair_term *t, int n, struct pas
     else
         diag_remark(c->diag, f->kernelize_span,
                     "linear time pays from about n = %.0f; below, the direct form does less",
-                    2 * features * (m + 1) / (d + m));
+                    (mask->causal ? 4 : 2) * features * (m + 1) / (d + m));
 }
 
 bool
@@ -46,11 +63,12 @@ pass_reassociate(struct ir_func *f, struct pass_context *c)
                  part[2] = {0, 0};
     if (f->kernelize == KERNELIZE_NONE)
         return true;
+    struct mask_parts mask = pass_mask_parts(f, f->root[ROOT_MASK]);
     int n = pair_terms(f, pass_weight_sim(f, w), t, &stop);
     span_t at = f->nodes[num].span;
     for (int values = 0; values < 2; values++)
         for (int k = 0; k < n; k++) {
-            ir_ref x = move_sum(f, &t[k], values, at);
+            ir_ref x = move_sum(f, &t[k], &mask, values, at);
             part[values] = part[values] ? ir_op2(f, IR_add, part[values], x, at) : x;
         }
     c->why->before = math_text(f, num);
@@ -58,6 +76,7 @@ pass_reassociate(struct ir_func *f, struct pass_context *c)
     rewrite_replace(f, c->scratch, num, part[1]);
     if (den)
         rewrite_replace(f, c->scratch, den, part[0]);
-    remark_crossover(f, t, n, c);
+    move_count(f, &mask, c);
+    remark_crossover(f, t, n, &mask, c);
     return true;
 }

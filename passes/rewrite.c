@@ -137,6 +137,54 @@ pass_weight_sim(const struct ir_func *f, ir_ref w)
     return masked && ir_is_const(f, x->arg[2], 0) ? x->arg[1] : w;
 }
 
+/* ---- masks ---- */
+
+/* j <= i, i >= j, i - j >= 0, not (j > i): d is what must not be negative, as +1*i - 1*j + 0. */
+static bool
+is_causal(const struct ir_func *f, ir_ref n, bool negated)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (x->op == IR_not)
+        return is_causal(f, x->arg[0], !negated);
+    bool le = x->op == (negated ? IR_gt : IR_le), ge = x->op == (negated ? IR_lt : IR_ge);
+    if (!le && !ge)
+        return false;
+    const struct ir_node *lo = &f->nodes[x->arg[le ? 0 : 1]], *hi = &f->nodes[x->arg[le ? 1 : 0]];
+    if (lo->op == IR_pos && hi->op == IR_pos)
+        return lo->attr.axis == AX_j && hi->attr.axis == AX_i;
+    bool zero = ir_is_const(f, x->arg[le ? 0 : 1], 0) && hi->op == IR_sub;
+    const struct ir_node *p = zero ? &f->nodes[hi->arg[0]] : hi,
+                         *m = zero ? &f->nodes[hi->arg[1]] : lo;
+    return zero && p->op == IR_pos && m->op == IR_pos && p->attr.axis == AX_i &&
+           m->attr.axis == AX_j;
+}
+
+static void
+collect_parts(struct ir_func *f, ir_ref n, struct mask_parts *out)
+{
+    const struct ir_node x = f->nodes[n];
+    if (x.op == IR_and) {
+        collect_parts(f, x.arg[0], out);
+        collect_parts(f, x.arg[1], out);
+        return;
+    }
+    if (is_causal(f, n, false)) {
+        out->causal = true;
+        return;
+    }
+    ir_ref *part = has_axis(f, n, AX_i) ? &out->rest : &out->key;
+    *part = *part ? ir_op2(f, IR_and, *part, n, x.span) : n;
+}
+
+struct mask_parts
+pass_mask_parts(struct ir_func *f, ir_ref mask)
+{
+    struct mask_parts m = {0};
+    if (mask)
+        collect_parts(f, mask, &m);
+    return m;
+}
+
 /* ---- sums of pairs ---- */
 
 struct pairs {

@@ -41,6 +41,14 @@ struct pair_term {
  * none (out holds at most PASS_MAX_TERMS). */
 int pair_terms(struct ir_func *f, ir_ref n, struct pair_term *out, ir_ref *stop);
 
+/* A mask as a conjunction: causal (j <= i, however written), what depends on the key alone, and the
+ * rest. Each part is 0 where there is none. */
+struct mask_parts {
+    bool causal;
+    ir_ref key, rest;
+};
+struct mask_parts pass_mask_parts(struct ir_func *f, ir_ref mask);
+
 /* The fixed number of entries of an axis, or -1 while a dimension of it is a run-time size. */
 int64_t axis_fixed_size(const struct ir_func *f, uint8_t axis);
 /* The size as a formula in the dimensions: "D", "D*(D+1)/2". */

@@ -125,7 +125,7 @@ product_of(struct ir_func *f, const ir_ref *factors, int n)
 static bool
 is_key_sum(const struct ir_node *x)
 {
-    return (x->op == IR_rsum || x->op == IR_rmax) && x->attr.axis == AX_j;
+    return x->op == IR_scan || ((x->op == IR_rsum || x->op == IR_rmax) && x->attr.axis == AX_j);
 }
 
 static ir_ref

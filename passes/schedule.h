@@ -103,7 +103,11 @@ struct tile_prog *schedule_stream(struct arena *a, struct ir_func *f,
                                   const struct schedule_tuning *t, struct diag *d);
 struct tile_prog *schedule_linear(struct arena *a, struct ir_func *f,
                                   const struct schedule_tuning *t, struct diag *d);
-/* True if every sum over keys in f is free of the query: the linear schedule applies. */
+struct tile_prog *schedule_scan(struct arena *a, struct ir_func *f,
+                                const struct schedule_tuning *t, struct diag *d);
+/* True if every sum over keys in f is free of the query, or a prefix sum of something that is. */
 bool schedule_is_linear(const struct ir_func *f);
+/* True if some sum over keys is a prefix sum: of the linear schedules, scan applies. */
+bool schedule_has_scan(const struct ir_func *f);
 
 #endif

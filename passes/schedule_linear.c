@@ -19,19 +19,16 @@ static struct tile_stmt *
 read_out(struct linear *l, const struct term *t, tile_view features, bool across, tile_view acc,
          tx_ref at, tx_ref count)
 {
-    struct tile_prog *p = l->s.p;
     const struct block *b = &l->block[t->block];
-    tx_ref heads = tx_dim(p, b->per_head ? DIM_H : DIM_G), zero = tx_num(p, 0), one = tx_num(p, 1);
-    tx_ref head = b->per_head ? l->s.at[1] : l->s.hk;
-    tx_ref plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, l->s.at[0], heads), head);
-    struct tile_stmt *m = tile_stmt_new(p, t->values || across ? TILE_matmul : TILE_rowdot);
+    tx_ref plane = linear_query_plane(l, b);
+    struct tile_stmt *m = tile_stmt_new(l->s.p, t->values || across ? TILE_matmul : TILE_rowdot);
     m->v[0] = acc;
     m->v[1] = features;
     if (t->values) {
-        m->v[2] = linear_shared_view(l, b->state, plane, at, zero, count, tx_dim(p, DIM_M));
+        m->v[2] = linear_state_view(l, b, plane, at, count);
         m->num[0] = across; /* one number per query, stored as a row */
     } else {
-        m->v[2] = linear_shared_view(l, b->z, plane, zero, at, one, count);
+        m->v[2] = linear_z_view(l, b, plane, at, count);
         if (across) { /* den[1, i] += z[1,1] * row[1, i] */
             m->v[1] = m->v[2];
             m->v[2] = features;
@@ -54,10 +51,25 @@ query_alone(struct linear *l, const struct term *t, tile_view den, struct stmt_l
     stmt_add(out, m);
 }
 
+/* The factor of all features of a rotated block: the query's, and what of the key's is the same for
+ * all keys if that was not put into the sums. *weighted: the monomials' weights belong there too. */
+static ir_ref
+query_scale(struct linear *l, const struct block *b, ir_ref scale, bool *weighted)
+{
+    ir_ref key_scale;
+    if (!l->running)
+        return scale;
+    const struct ir_node mono = l->s.f->nodes[linear_split_scale(l, b->key, b->axis, &key_scale)];
+    *weighted = *weighted || mono.attr.id == 1;
+    if (!key_scale || ir_side_of(l->s.f, key_scale) == SIDE_KEY)
+        return scale;
+    return scale ? ir_op2(l->s.f, IR_mul, scale, key_scale, nowhere) : key_scale;
+}
+
 /* Both terms (num and den) that share a query factor and a block read the same features. */
-static void
-query_block(struct linear *l, int first, bool *done, tile_view acc, tile_view den,
-            struct stmt_list *out)
+void
+linear_read_terms(struct linear *l, int first, bool *done, tile_view acc, tile_view den,
+                  struct stmt_list *out)
 {
     struct sched *s = &l->s;
     struct tile_prog *p = s->p;
@@ -77,10 +89,12 @@ query_block(struct linear *l, int first, bool *done, tile_view acc, tile_view de
     } else if (loop) {
         ir_ref scale, v = linear_split_scale(l, t->query, b->axis, &scale);
         const struct ir_node mono = s->f->nodes[v];
+        bool weighted = mono.attr.id == 1;
+        scale = query_scale(l, b, scale, &weighted);
         var = tile_var_add(p, arena_printf(p->arena, "r%u", p->nvars));
         tx_ref width = tx_axis(p, mono.attr.axis);
         step = linear_rows_per_part(l, &mono);
-        rows = tx_rows(p, width, mono.attr.num);
+        rows = b->row_hi ? b->row_hi : tx_rows(p, width, mono.attr.num);
         lo = tx_var(p, var);
         tx_ref hi = tx_op2(p, TX_MIN, rows, tx_op2(p, TX_ADD, lo, step));
         at = tx_op2(p, TX_MUL, lo, width);
@@ -88,7 +102,7 @@ query_block(struct linear *l, int first, bool *done, tile_view acc, tile_view de
         uint32_t buf = local_buf(s, "f", s->max_ni, tx_op2(p, TX_MUL, step, width));
         f = view_of(buf, zero, zero, s->ni, count, zero);
         tile_view doubled = linear_doubled_tile(l, mono.arg[0], mono.attr.axis, false);
-        stmt_add(&work, linear_features_new(l, &mono, f, doubled, lo, hi, mono.attr.id == 1));
+        stmt_add(&work, linear_features_new(l, &mono, f, doubled, lo, hi, weighted));
         if (scale) {
             struct tile_stmt *r = tile_stmt_new(p, TILE_rowscale);
             bool neutral = ir_side_of(s->f, scale) == SIDE_NEUTRAL;
@@ -108,9 +122,8 @@ query_block(struct linear *l, int first, bool *done, tile_view acc, tile_view de
         stmt_add(&work,
                  read_out(l, &l->term[k], f, across, l->term[k].values ? acc : den, at, count));
     }
-    stmt_splice(out, &s->query);
     if (loop)
-        stmt_add(out, stmt_for(s, var, zero, rows, step, &work));
+        stmt_add(out, stmt_for(s, var, b->row_lo ? b->row_lo : zero, rows, step, &work));
     else
         stmt_splice(out, &work);
 }
@@ -134,10 +147,7 @@ hold_plain_sums(struct linear *l)
         const struct block *b = &l->block[k];
         if (b->kind != BLOCK_ONE || !b->vector)
             continue;
-        tx_ref heads = tx_dim(p, b->per_head ? DIM_H : DIM_G),
-               head = b->per_head ? s->at[1] : s->hk;
-        tx_ref plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, s->at[0], heads), head);
-        hold(s, b->vector, linear_shared_view(l, b->z, plane, zero, zero, one, one), AX_UNIT,
+        hold(s, b->vector, linear_z_view(l, b, linear_query_plane(l, b), zero, one), AX_UNIT,
              AX_UNIT);
     }
 }
@@ -170,8 +180,12 @@ add_query_phase(struct linear *l, struct stmt_list *phases)
     for (int k = 0; k < l->nterms; k++)
         if (l->term[k].block < 0)
             query_alone(l, &l->term[k], den, &body);
-        else if (!done[k])
-            query_block(l, k, done, acc, den, &body);
+        else if (!done[k]) {
+            struct stmt_list work = {0};
+            linear_read_terms(l, k, done, acc, den, &work);
+            stmt_splice(&body, &s->query);
+            stmt_splice(&body, &work);
+        }
     hold(s, f->root[ROOT_NUM], acc, AX_i, AX_m);
     hold_plain_sums(l);
     if (f->root[ROOT_DEN])
@@ -197,16 +211,16 @@ add_query_phase(struct linear *l, struct stmt_list *phases)
     stmt_add(phases, ph);
 }
 
-/* Sums the output reads outside num and den become blocks without terms. */
-static void
-add_plain_sums(struct linear *l)
+int
+linear_add_plain_sums(struct linear *l)
 {
     struct ir_func *f = l->s.f;
     ir_ref sums[MAX_TERMS];
     bool values;
-    int n = f->root[ROOT_ANY] ? outer_key_sums(f, f->root[ROOT_ANY], sums, MAX_TERMS) : 0;
+    int n = f->root[ROOT_ANY] ? outer_key_sums(f, f->root[ROOT_ANY], sums, MAX_TERMS) : 0, b = -1;
     for (int k = 0; k < n; k++)
-        linear_block_of(l, sums[k], AX_UNIT, &values);
+        b = linear_block_of(l, sums[k], AX_UNIT, &values);
+    return b;
 }
 
 struct tile_prog *
@@ -221,7 +235,7 @@ schedule_linear(struct arena *a, struct ir_func *f, const struct schedule_tuning
     linear_add_terms(l, f->root[ROOT_NUM]);
     if (f->root[ROOT_DEN])
         linear_add_terms(l, f->root[ROOT_DEN]);
-    add_plain_sums(l);
+    linear_add_plain_sums(l);
     for (int k = 0; k < l->nblocks; k++)
         linear_prepare_block(l, &l->block[k], k);
     linear_add_key_phase(l, false, &phases);
@@ -241,5 +255,7 @@ struct tile_prog *
 schedule_forward(struct arena *a, struct ir_func *f, const struct schedule_tuning *t,
                  struct diag *d)
 {
-    return schedule_is_linear(f) ? schedule_linear(a, f, t, d) : schedule_stream(a, f, t, d);
+    if (!schedule_is_linear(f))
+        return schedule_stream(a, f, t, d);
+    return schedule_has_scan(f) ? schedule_scan(a, f, t, d) : schedule_linear(a, f, t, d);
 }
