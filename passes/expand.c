@@ -16,6 +16,7 @@ static const span_t nowhere = {0, 0};
 struct block {
     ulong dots[SPLIT_MAX_ATOMS];
     ulong left[SPLIT_MAX_ATOMS];   /* query and neutral factors */
+    ulong decays[SPLIT_MAX_ATOMS];
     ir_ref a, b;                   /* scalar factors of each side */
     ulong degree;
 };
@@ -29,7 +30,7 @@ struct expansion {
 static bool
 is_left(const struct split_atom *a)
 {
-    return a->kind != ATOM_DOT && a->side != SIDE_KEY;
+    return a->side != SIDE_MIXED && a->side != SIDE_KEY;
 }
 
 static ir_ref
@@ -39,7 +40,7 @@ factor_product(struct expansion *x, const ulong *exps, bool left, const fmpq *c,
     ir_ref r = c ? ir_const_q(f, c, at) : ir_const_i(f, 1, 1, at);
     for (int k = 0; k < x->s.natoms; k++) {
         const struct split_atom *a = &x->s.atom[k];
-        if (!exps[k] || a->kind == ATOM_DOT || is_left(a) != left)
+        if (!exps[k] || a->side == SIDE_MIXED || is_left(a) != left)
             continue;
         ir_ref p = exps[k] == 1 ? a->node : ir_powi(f, a->node, (int)exps[k], at);
         r = pass_mul(f, r, p, at);
@@ -55,11 +56,14 @@ block_for(struct expansion *x, const ulong *exps, span_t at)
         const struct split_atom *a = &x->s.atom[k];
         if (a->kind == ATOM_DOT)
             b.degree += b.dots[k] = exps[k];
+        else if (a->kind == ATOM_DECAY)
+            b.decays[k] = exps[k];
         else if (is_left(a))
             b.left[k] = exps[k];
     }
     for (int k = 0; k < x->n; k++)
         if (!memcmp(x->at[k].dots, b.dots, sizeof b.dots) &&
+            !memcmp(x->at[k].decays, b.decays, sizeof b.decays) &&
             !memcmp(x->at[k].left, b.left, sizeof b.left))
             return &x->at[k];
     if (x->n == PASS_MAX_TERMS) {
@@ -99,7 +103,8 @@ merge_blocks(struct expansion *x, span_t at)
     for (int i = 0; i < x->n; i++)
         for (int j = i + 1; j < x->n;) {
             struct block *a = &x->at[i], *b = &x->at[j];
-            if (a->b != b->b || memcmp(a->dots, b->dots, sizeof a->dots)) {
+            if (a->b != b->b || memcmp(a->dots, b->dots, sizeof a->dots) ||
+                memcmp(a->decays, b->decays, sizeof a->decays)) {
                 j++;
                 continue;
             }
@@ -132,18 +137,44 @@ block_features(struct expansion *x, const struct block *b, bool query, uint8_t *
     return r;
 }
 
+/* Product of the block's decays g^(i - j), one per channel where a dot has them; 0: none. *ok is
+ * false after an error: only a dot by itself may decay per channel. */
 static ir_ref
-block_term(struct expansion *x, const struct block *b, span_t at, int64_t *features)
+block_decay(struct expansion *x, const struct block *b, span_t at, bool *ok)
+{
+    struct ir_func *f = x->s.f;
+    ir_ref r = 0;
+    for (int k = 0; k < x->s.natoms; k++) {
+        const struct split_atom *a = &x->s.atom[k];
+        ir_ref d = 0;
+        if (b->dots[k] && a->g) {
+            d = pass_decay(f, a->g, at);
+            *ok = *ok && b->degree == 1;
+        } else if (b->decays[k]) {
+            d = b->decays[k] == 1 ? a->node : ir_powi(f, a->node, (int)b->decays[k], at);
+        }
+        if (d)
+            r = r ? ir_op2(f, IR_mul, r, d, at) : d;
+    }
+    if (!*ok)
+        diag_error(x->s.diag, at, "a dot product that decays per channel cannot be raised to a "
+                                  "power or multiplied by another under kernelize");
+    return r;
+}
+
+static ir_ref
+block_term(struct expansion *x, const struct block *b, span_t at, int64_t *features, bool *ok)
 {
     struct ir_func *f = x->s.f;
     uint8_t axis;
     ir_ref q = block_features(x, b, true, &axis, at), k = block_features(x, b, false, &axis, at);
     int64_t n = axis_fixed_size(f, axis);
     *features = *features < 0 || n < 0 ? -1 : n > PASS_MAX_FEATURES ? INT64_MAX / 2 : *features + n;
-    if (!q)
-        return pass_mul(f, b->a, b->b, at);
-    return ir_rsum(f, axis,
-                   ir_op2(f, IR_mul, pass_mul(f, q, b->a, at), pass_mul(f, k, b->b, at), at), at);
+    ir_ref decay = block_decay(x, b, at, ok);
+    ir_ref pair = q ? ir_op2(f, IR_mul, pass_mul(f, q, b->a, at), pass_mul(f, k, b->b, at), at)
+                    : pass_mul(f, b->a, b->b, at);
+    pair = decay ? ir_op2(f, IR_mul, pair, decay, at) : pair;
+    return q ? ir_rsum(f, axis, pair, at) : pair;
 }
 
 static int
@@ -158,8 +189,9 @@ build_sum(struct expansion *x, span_t at)
 {
     int64_t features = 0;
     ir_ref sum = 0;
-    for (int k = 0; k < x->n; k++) {
-        ir_ref t = block_term(x, &x->at[k], at, &features);
+    bool ok = true;
+    for (int k = 0; k < x->n && ok; k++) {
+        ir_ref t = block_term(x, &x->at[k], at, &features, &ok);
         sum = sum ? ir_op2(x->s.f, IR_add, sum, t, at) : t;
     }
     if (features > PASS_MAX_FEATURES) {
@@ -167,6 +199,8 @@ build_sum(struct expansion *x, span_t at)
                    PASS_MAX_FEATURES);
         return 0;
     }
+    if (!ok)
+        return 0;
     return sum ? sum : ir_const_i(x->s.f, 0, 1, at);
 }
 
@@ -197,6 +231,7 @@ pass_expand(struct ir_func *f, struct pass_context *c)
     span_t at = f->nodes[sim].span;
     struct expansion *x = ARENA_NEW(c->scratch, struct expansion);
     split_init(&x->s, f, c->diag);
+    x->s.causal = pass_mask_parts(f, f->root[ROOT_MASK]).causal;
     split_poly *p = split_scalar(&x->s, sim);
     ir_ref sum = 0;
     if (p && collect_blocks(x, p, at)) {

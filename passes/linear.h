@@ -108,6 +108,17 @@ void linear_read_terms(struct linear *l, int first, bool *done, tile_view acc, t
  * -1 where there is none. */
 int linear_add_plain_sums(struct linear *l);
 
+/* ---- linear_decay.c: what a decay multiplies; nothing where the block has none ---- */
+
+/* The features f of `node` for the chunk, times the decay up to the end of the chunk (keys) or from
+ * the state (queries). The result may be another tile. */
+tile_view linear_decay_features(struct linear *l, const struct block *b, ir_ref node, bool key,
+                                tile_view f, struct stmt_list *work);
+/* node * g^(i - j), or node. */
+ir_ref linear_decayed(struct linear *l, const struct block *b, ir_ref node);
+/* The whole state, before it takes in the chunk. */
+void linear_decay_state(struct linear *l, const struct block *b, struct stmt_list *out);
+
 /* All blocks of one kind of head (per key head, or per query head) in one phase. */
 void linear_add_key_phase(struct linear *l, bool per_head, struct stmt_list *phases);
 

@@ -193,6 +193,7 @@ linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref part,
         rotated_features(l, b, part, work, &k);
     else
         k.tile = one_row ? number_row(l, b->key) : linear_whole_tile(l, b->key, b->axis, true);
+    k.tile = linear_decay_features(l, b, b->key, true, k.tile, work);
     if (b->matrix) {
         tile_view st = linear_state_view(l, b, plane, k.at, k.count);
         struct tile_stmt *mm = tile_stmt_new(p, TILE_matmul);
@@ -206,8 +207,9 @@ linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref part,
     }
     if (b->vector) {
         tile_view z = linear_z_view(l, b, plane, k.at, k.count);
+        ir_ref node = linear_decayed(l, b, b->key);
         struct tile_stmt *c = one_row
-                                  ? map_new(s, TILE_rowsum, z, b->key, AX_UNIT, AX_j, one, s->nj)
+                                  ? map_new(s, TILE_rowsum, z, node, AX_UNIT, AX_j, one, s->nj)
                                   : tile_stmt_new(p, TILE_colsum);
         stmt_add(before, zero_new(p, z));
         c->v[0] = z;

@@ -19,7 +19,8 @@ move_sum(struct ir_func *f, const struct pair_term *t, const struct mask_parts *
         b = ir_select(f, m->key, b, ir_const_i(f, 0, 1, nowhere), at);
     if (values)
         b = pass_mul(f, b, ir_input(f, 2, nowhere), at);
-    ir_ref s = m->causal ? ir_scan(f, b, ir_const_i(f, 1, 1, nowhere), at)
+    ir_ref g = t->g ? t->g : ir_const_i(f, 1, 1, nowhere);
+    ir_ref s = m->causal ? ir_scan(f, b, g, at)
                          : ir_rsum(f, AX_j, b, at);
     ir_ref p = pass_mul(f, t->a, s, at);
     return t->axis == AX_UNIT ? p : ir_rsum(f, t->axis, p, at);

@@ -185,6 +185,27 @@ pass_mask_parts(struct ir_func *f, ir_ref mask)
     return m;
 }
 
+/* ---- decays ---- */
+
+ir_ref
+pass_decay(struct ir_func *f, ir_ref g, span_t at)
+{
+    ir_ref d = ir_op2(f, IR_sub, ir_pos(f, AX_i, at), ir_pos(f, AX_j, at), at);
+    return ir_op2(f, IR_pow, g, d, at);
+}
+
+ir_ref
+pass_decay_base(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n], *d = &f->nodes[x->arg[1]];
+    if (x->op != IR_pow || d->op != IR_sub || ir_side_of(f, x->arg[0]) != SIDE_NEUTRAL)
+        return 0;
+    const struct ir_node *i = &f->nodes[d->arg[0]], *j = &f->nodes[d->arg[1]];
+    bool distance = i->op == IR_pos && i->attr.axis == AX_i && j->op == IR_pos &&
+                    j->attr.axis == AX_j;
+    return distance ? x->arg[0] : 0;
+}
+
 /* ---- sums of pairs ---- */
 
 struct pairs {
@@ -228,6 +249,8 @@ pairs_product(struct pairs *p, const struct ir_node *x, ir_ref n, uint8_t axis,
             if (l[i].axis != AX_UNIT && r[j].axis != AX_UNIT)
                 return pairs_stop(p, n);
             out[count].axis = l[i].axis == AX_UNIT ? r[j].axis : l[i].axis;
+            out[count].g = l[i].g && r[j].g ? ir_op2(p->f, IR_mul, l[i].g, r[j].g, x->span)
+                                            : l[i].g ? l[i].g : r[j].g;
             out[count].a = pass_mul(p->f, l[i].a, r[j].a, x->span);
             out[count++].b = pass_mul(p->f, l[i].b, r[j].b, x->span);
         }
@@ -243,7 +266,8 @@ pairs_sum(struct pairs *p, const struct ir_node *x, ir_ref n, struct pair_term *
     int count = pairs_of(p, x->arg[0], axis, out, max);
     for (int k = 0; k < count; k++) {
         bool in_a = has_axis(p->f, out[k].a, axis), in_b = has_axis(p->f, out[k].b, axis);
-        if (out[k].axis != AX_UNIT)
+        bool in_g = out[k].g && has_axis(p->f, out[k].g, axis);
+        if (out[k].axis != AX_UNIT || (in_g && !(in_a && in_b)))
             return pairs_stop(p, n);
         if (in_a && in_b)
             out[k].axis = axis;
@@ -261,11 +285,18 @@ pairs_of(struct pairs *p, ir_ref n, uint8_t axis, struct pair_term *out, int max
     struct ir_func *f = p->f;
     const struct ir_node x = f->nodes[n];
     enum ir_side side = ir_side_of(f, n);
+    ir_ref one = ir_const_i(f, 1, 1, x.span);
     if (max < 1)
         return pairs_stop(p, n);
     if (side != SIDE_MIXED) {
-        ir_ref one = ir_const_i(f, 1, 1, x.span);
-        out[0] = (struct pair_term){side == SIDE_KEY ? one : n, side == SIDE_KEY ? n : one,
+        out[0] = (struct pair_term){side == SIDE_KEY ? one : n, side == SIDE_KEY ? n : one, 0,
+                                    AX_UNIT};
+        return 1;
+    }
+    bool whole = x.op == IR_powi && x.attr.num > 0;
+    ir_ref g = pass_decay_base(f, whole ? x.arg[0] : n);
+    if (g) {
+        out[0] = (struct pair_term){one, one, whole ? ir_powi(f, g, x.attr.num, x.span) : g,
                                     AX_UNIT};
         return 1;
     }
@@ -286,7 +317,6 @@ pairs_of(struct pairs *p, ir_ref n, uint8_t axis, struct pair_term *out, int max
         return pairs_sum(p, &x, n, out, max);
     if (x.op == IR_select && ir_side_of(f, x.arg[0]) != SIDE_MIXED && ir_is_const(f, x.arg[2], 0)) {
         int l = pairs_of(p, x.arg[1], axis, out, max);
-        ir_ref one = ir_const_i(f, 1, 1, x.span);
         return l < 0 ? -1 : pairs_scale(p, out, l, ir_select(f, x.arg[0], one, x.arg[2], x.span));
     }
     return pairs_stop(p, n);

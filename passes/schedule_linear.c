@@ -115,6 +115,8 @@ linear_read_terms(struct linear *l, int first, bool *done, tile_view acc, tile_v
         f = b->kind == BLOCK_VECTOR ? vector_tile(s, t->query, b->axis)
                                     : linear_whole_tile(l, t->query, b->axis, false);
     }
+    f = linear_decay_features(l, b, t->query ? t->query : ir_const_i(s->f, 1, 1, nowhere), false, f,
+                              &work);
     for (int k = first; k < l->nterms; k++) {
         if (l->term[k].block != t->block || l->term[k].query != t->query || done[k])
             continue;

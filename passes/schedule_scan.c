@@ -249,6 +249,7 @@ update_chunk(struct scan *c, struct stmt_list *out)
         struct block *b = &c->l.block[k];
         struct stmt_list work = {0};
         tx_ref rows, step, width, zero = tx_num(p, 0);
+        linear_decay_state(&c->l, b, &work);
         if (rotated_parts(c, b, &rows, &step, &width)) {
             uint32_t var = tile_var_add(p, arena_printf(p->arena, "t%u", p->nvars));
             struct stmt_list part = {0};

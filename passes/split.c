@@ -256,20 +256,47 @@ split_power(struct split *s, const struct ir_node *x)
     return poly_pow(s, base, (ulong)(e < 0 ? -e : e), x->span);
 }
 
+/* g^(i - j) as an atom. */
+static split_poly *
+decay_atom(struct split *s, ir_ref g, span_t at)
+{
+    int k = split_atom_scalar(s, pass_decay(s->f, g, at));
+    if (k >= 0 && s->atom[k].kind != ATOM_DECAY) {
+        s->atom[k].kind = ATOM_DECAY;
+        s->atom[k].g = g;
+    }
+    return poly_atom(s, k);
+}
+
+/* |i - j| is i - j where j <= i. */
+static bool
+is_distance(const struct split *s, const struct ir_node *x, ir_ref *distance)
+{
+    const struct ir_node *d = &s->f->nodes[x->arg[0]];
+    if (x->op != IR_abs || !s->causal || d->op != IR_sub)
+        return false;
+    const struct ir_node *a = &s->f->nodes[d->arg[0]], *b = &s->f->nodes[d->arg[1]];
+    if (a->op != IR_pos || b->op != IR_pos || (a->attr.axis != AX_i && a->attr.axis != AX_j) ||
+        (b->attr.axis != AX_i && b->attr.axis != AX_j))
+        return false;
+    ir_ref i = ir_pos(s->f, AX_i, x->span), j = ir_pos(s->f, AX_j, x->span);
+    *distance = ir_op2(s->f, IR_sub, i, j, x->span);
+    return true;
+}
+
 /* exp(a + b) = exp(a) * exp(b), and base^(a + b) likewise, when a and b are one-sided. */
 static split_poly *
 split_exponential(struct split *s, ir_ref n)
 {
     const struct ir_node x = s->f->nodes[n];
     bool power = x.op == IR_pow;
-    ir_ref eq, ek;
+    ir_ref part[3];
     const char *culprit = NULL;
     if (power && ir_side_of(s->f, x.arg[0]) != SIDE_NEUTRAL)
         return split_stop(s, n, NULL);
-    if (!split_exponent(s, x.arg[power], AX_UNIT, &eq, &ek, &culprit))
+    if (!split_exponent(s, x.arg[power], AX_UNIT, part, &culprit))
         return split_stop(s, n, culprit);
-    split_poly *p = poly_int(s, 1);
-    ir_ref part[2] = {eq, ek};
+    split_poly *p = part[2] ? decay_atom(s, split_decay(s, &x, part[2]), x.span) : poly_int(s, 1);
     for (int k = 0; k < 2; k++) {
         if (!part[k])
             continue;
@@ -277,7 +304,7 @@ split_exponential(struct split *s, ir_ref n)
                          : ir_op1(s->f, IR_exp, part[k], x.span);
         p = poly_mul(s, p, split_scalar(s, e), x.span);
     }
-    if (power)
+    if (power && (part[0] || part[1]))
         split_range_warning(s, n);
     return p;
 }
@@ -316,6 +343,9 @@ split_mixed(struct split *s, ir_ref n)
         return split_power(s, &x);
     if (x.op == IR_exp || x.op == IR_pow)
         return split_exponential(s, n);
+    ir_ref distance;
+    if (is_distance(s, &x, &distance))
+        return split_scalar(s, distance);
     if (x.op == IR_select)
         return split_choice(s, n);
     if (x.op == IR_rsum && x.attr.axis != AX_j && x.attr.axis != AX_i)

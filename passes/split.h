@@ -6,7 +6,10 @@
  *
  *     scalars   of the query, of the key, or of neither
  *     roots     sqrt(p) of a constant or a dimension, with t^2 reduced to p
- *     dots      rsum[axis](a * b), a a query vector, b a key vector
+ *     dots      rsum[axis](a * b), a a query vector, b a key vector; under causal also
+ *               rsum[axis](a * b * g^(i - j)), a decay per channel
+ *     decays    g^(i - j) under causal, g the same for all tokens: never split into g^i and g^-j,
+ *               which leave every range, but kept for a recurrence
  *
  * Anything else that mixes both sides is reported where it stands. */
 #ifndef ATTNC_PASSES_SPLIT_H
@@ -18,7 +21,7 @@
 
 enum { SPLIT_MAX_ATOMS = 48, SPLIT_MAX_DEGREE = 16, SPLIT_MAX_LENGTH = 1 << 14 };
 
-enum split_kind { ATOM_SCALAR, ATOM_ROOT, ATOM_DOT };
+enum split_kind { ATOM_SCALAR, ATOM_ROOT, ATOM_DOT, ATOM_DECAY };
 
 struct split_atom {
     enum split_kind kind;
@@ -26,6 +29,7 @@ struct split_atom {
     ir_ref node;           /* its value */
     uint8_t axis;          /* DOT: summed over */
     ir_ref q, k;           /* DOT: the two vectors */
+    ir_ref g;              /* DECAY: g; DOT: the decay of each channel, or 0 */
     int square;            /* ROOT of a dimension: the atom that t^2 is, else -1 */
     int inverse;           /* the atom that is 1/this (of a size), or -1 */
     fmpq_t value;          /* ROOT of a constant: t^2 */
@@ -46,6 +50,7 @@ struct split {
     ir_ref *ranges;        /* powers whose exponent was split (range warning given) */
     size_t nranges, cap_ranges;
     bool failed;           /* an error was reported */
+    bool causal;           /* only pairs with j <= i count: decays are recognised */
 };
 
 /* Starts an analysis of f; errors go to d. */
@@ -76,11 +81,14 @@ int split_atom_scalar(struct split *s, ir_ref n);
 /* ---- split_vector.c ---- */
 /* rsum[axis](n) for a mixed n. */
 split_poly *split_sum(struct split *s, uint8_t axis, ir_ref n, span_t at);
-/* Splits the mixed exponent e of exp(e) or base^e: *eq and *ek become its query side (with what is
- * neutral) and key side, 0 where there is none. False (nothing reported) if a term pairs both;
+/* Splits the mixed exponent e of exp(e) or base^e: part[0] and part[1] become its query side (with
+ * what is neutral) and key side, part[2] the factor of i - j if s->causal, 0 where there is none.
+ * False (nothing reported) if a term pairs both;
  * *culprit is then its text. vector: the axis e may have, or AX_UNIT. */
-bool split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref *eq, ir_ref *ek,
+bool split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref part[3],
                     const char **culprit);
+/* The decay per position of exp(e) or base^e with part[2] of its exponent split off. */
+ir_ref split_decay(struct split *s, const struct ir_node *x, ir_ref rate);
 /* Says once that powers with split exponents can leave the range of the type. */
 void split_range_warning(struct split *s, ir_ref n);
 

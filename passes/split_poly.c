@@ -99,6 +99,7 @@ poly_one_term(struct split *s, const fmpq_t c, const ulong *exps)
 {
     split_poly *p = poly_new(s);
     fmpq_mpoly_push_term_fmpq_ui(p, c, exps, s->ctx);
+    fmpq_mpoly_reduce(p, s->ctx); /* equality is of canonical forms */
     return p;
 }
 

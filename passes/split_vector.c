@@ -11,6 +11,7 @@ enum { VEC_MAX = 64 };
 struct vec_term {
     split_poly *c;
     ir_ref a, b;      /* 0: all ones */
+    ir_ref g;         /* a factor g^(i - j) per entry, or 0 */
 };
 
 struct vec {
@@ -53,7 +54,7 @@ vec_mul(struct split *s, const struct vec *x, const struct vec *y, struct vec *o
         for (int j = 0; j < y->n; j++) {
             const struct vec_term *l = &x->t[i], *r = &y->t[j];
             struct vec_term t = {poly_mul(s, l->c, r->c, at), vec_times(s, l->a, r->a, at),
-                                 vec_times(s, l->b, r->b, at)};
+                                 vec_times(s, l->b, r->b, at), vec_times(s, l->g, r->g, at)};
             if (!vec_push(s, out, t, at))
                 return false;
         }
@@ -65,7 +66,7 @@ vec_mul(struct split *s, const struct vec *x, const struct vec *y, struct vec *o
 static bool
 vec_one_sided(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
 {
-    struct vec_term t = {poly_int(s, 1), 0, 0};
+    struct vec_term t = {poly_int(s, 1), 0, 0, 0};
     span_t at = s->f->nodes[n].span;
     for (;;) {
         const struct ir_node x = s->f->nodes[n];
@@ -134,7 +135,7 @@ vec_quotient(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
         return false;
     if (!has_axis(s->f, x.arg[1], axis)) {
         r.n = 0;
-        if (!vec_push(s, &r, (struct vec_term){split_inverse(s, x.arg[1]), 0, 0}, x.span))
+        if (!vec_push(s, &r, (struct vec_term){split_inverse(s, x.arg[1]), 0, 0, 0}, x.span))
             return false;
     } else if (ir_side_of(s->f, x.arg[1]) != SIDE_MIXED) {
         ir_ref one = ir_const_i(s->f, 1, 1, x.span);
@@ -152,15 +153,20 @@ vec_exponential(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
 {
     const struct ir_node x = s->f->nodes[n];
     bool power = x.op == IR_pow;
-    ir_ref part[2];
+    ir_ref part[3];
     const char *culprit = NULL;
     if ((power && ir_side_of(s->f, x.arg[0]) != SIDE_NEUTRAL) ||
-        !split_exponent(s, x.arg[power], axis, &part[0], &part[1], &culprit)) {
+        !split_exponent(s, x.arg[power], axis, part, &culprit)) {
         split_stop(s, n, culprit);
         return false;
     }
+    struct vec_term t = {poly_int(s, 1), 0, 0, part[2] ? split_decay(s, &x, part[2]) : 0};
+    if (t.g && !has_axis(s->f, t.g, axis)) {
+        t.c = split_scalar(s, pass_decay(s->f, t.g, x.span));
+        t.g = 0;
+    }
     out->n = 0;
-    if (!vec_push(s, out, (struct vec_term){poly_int(s, 1), 0, 0}, x.span))
+    if (!vec_push(s, out, t, x.span))
         return false;
     for (int k = 0; k < 2; k++) {
         struct vec l = *out, r;
@@ -171,7 +177,7 @@ vec_exponential(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
         if (!vec_of(s, axis, e, &r) || !vec_mul(s, &l, &r, out, x.span))
             return false;
     }
-    if (power)
+    if (power && (part[0] || part[1]))
         split_range_warning(s, n);
     return true;
 }
@@ -185,7 +191,7 @@ vec_of(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
     if (s->failed)
         return false;
     if (!has_axis(s->f, n, axis))
-        return vec_push(s, out, (struct vec_term){split_scalar(s, n), 0, 0}, x.span);
+        return vec_push(s, out, (struct vec_term){split_scalar(s, n), 0, 0, 0}, x.span);
     if (ir_side_of(s->f, n) != SIDE_MIXED)
         return vec_one_sided(s, axis, n, out);
     if (x.op == IR_add || x.op == IR_sub)
@@ -212,17 +218,21 @@ vec_of(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
 
 /* ---- sums over the axis ---- */
 
-/* rsum[axis](a * b), a of the query, b of the key, as an atom. */
+/* rsum[axis](a * b * g^(i - j)), a of the query, b of the key, g of neither or 0, as an atom. */
 static split_poly *
-dot_atom(struct split *s, uint8_t axis, ir_ref a, ir_ref b, span_t at)
+dot_atom(struct split *s, uint8_t axis, ir_ref a, ir_ref b, ir_ref g, span_t at)
 {
-    ir_ref node = ir_rsum(s->f, axis, ir_op2(s->f, IR_mul, a, b, at), at);
+    ir_ref node = ir_op2(s->f, IR_mul, a, b, at);
+    if (g)
+        node = ir_op2(s->f, IR_mul, node, pass_decay(s->f, g, at), at);
+    node = ir_rsum(s->f, axis, node, at);
     int k = split_atom_scalar(s, node);
     if (k >= 0 && s->atom[k].kind != ATOM_DOT) {
         s->atom[k].kind = ATOM_DOT;
         s->atom[k].axis = axis;
         s->atom[k].q = a;
         s->atom[k].k = b;
+        s->atom[k].g = g;
     }
     return poly_atom(s, k);
 }
@@ -247,7 +257,7 @@ dot_pair(struct split *s, uint8_t axis, ir_ref a, ir_ref b, span_t at)
         return dot_of(s, axis, x.arg[0], y.arg[0], at);
     if (parts && x.op == IR_rename && x.attr.axis2 == axis)
         return dot_of(s, x.attr.axis, x.arg[0], y.arg[0], at);
-    return dot_atom(s, axis, a, b, at);
+    return dot_atom(s, axis, a, b, 0, at);
 }
 
 static split_poly *
@@ -258,7 +268,11 @@ sum_of(struct split *s, uint8_t axis, const struct vec *v, span_t at)
         const struct vec_term *t = &v->t[k];
         ir_ref both = vec_times(s, t->a, t->b, at);
         split_poly *d;
-        if (!both)
+        if (t->g && t->a && t->b)
+            d = dot_atom(s, axis, t->a, t->b, t->g, at);
+        else if (t->g)
+            d = split_stop(s, pass_decay(s->f, t->g, at), NULL);
+        else if (!both)
             d = split_scalar(s, ir_node(s->f, IR_size, (ir_attr){.axis = axis}, 0, 0, 0, at));
         else if (ir_side_of(s->f, both) != SIDE_MIXED)
             d = split_scalar(s, ir_rsum(s->f, axis, both, at));
@@ -340,25 +354,84 @@ exponent_terms(struct split *s, const split_poly *p, ir_ref x, ir_ref side_sum[2
     return ok;
 }
 
-bool
-split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref *eq, ir_ref *ek,
-               const char **culprit)
+/* Takes c*(i - j), c neutral, out of the polynomial: *p loses it, the result is c, or NULL. */
+static split_poly *
+take_distance(struct split *s, split_poly **p)
 {
-    ir_ref sums[2] = {0, 0};
-    span_t at = s->f->nodes[e].span;
-    bool ok = true;
-    if (vector == AX_UNIT) {
-        const split_poly *p = split_scalar(s, e);
-        ok = p && exponent_terms(s, p, 0, sums, at, culprit);
-    } else {
-        struct vec v;
-        ok = vec_of(s, vector, e, &v);
-        for (int k = 0; ok && k < v.n; k++) {
-            ir_ref x = vec_times(s, v.t[k].a, v.t[k].b, at);
-            ok = exponent_terms(s, v.t[k].c, x, sums, at, culprit);
+    ulong e[SPLIT_MAX_ATOMS];
+    split_poly *rest = poly_int(s, 0), *by[2] = {poly_int(s, 0), poly_int(s, 0)};
+    fmpq_t c;
+    fmpq_init(c);
+    for (slong t = 0; t < fmpq_mpoly_length(*p, s->ctx); t++) {
+        split_term(s, *p, t, c, e);
+        split_poly **to = &rest;
+        for (int k = 0; k < s->natoms; k++) {
+            const struct ir_node *x = &s->f->nodes[s->atom[k].node];
+            if (e[k] != 1 || x->op != IR_pos || (x->attr.axis != AX_i && x->attr.axis != AX_j))
+                continue;
+            e[k] = 0;
+            if (term_side(s, e) == SIDE_NEUTRAL && to == &rest)
+                to = &by[x->attr.axis == AX_j];
+            else
+                e[k] = 1;
         }
+        *to = poly_add(s, *to, poly_one_term(s, c, e));
     }
-    *eq = sums[0];
-    *ek = sums[1];
+    fmpq_clear(c);
+    if (fmpq_mpoly_is_zero(by[0], s->ctx) || !fmpq_mpoly_equal(by[0], poly_neg(s, by[1]), s->ctx))
+        return NULL;
+    *p = rest;
+    return by[0];
+}
+
+ir_ref
+split_decay(struct split *s, const struct ir_node *x, ir_ref rate)
+{
+    if (x->op == IR_exp)
+        return ir_op1(s->f, IR_exp, rate, x->span);
+    return ir_is_const(s->f, rate, 1) ? x->arg[0] : ir_op2(s->f, IR_pow, x->arg[0], rate, x->span);
+}
+
+/* Terms with the same vector become one, so that i and j of a distance meet. */
+static void
+vec_collect(struct split *s, struct vec *v)
+{
+    for (int k = 0; k < v->n; k++)
+        for (int i = k + 1; i < v->n;) {
+            if (v->t[i].a != v->t[k].a || v->t[i].b != v->t[k].b || v->t[i].g || v->t[k].g) {
+                i++;
+                continue;
+            }
+            v->t[k].c = poly_add(s, v->t[k].c, v->t[i].c);
+            v->t[i] = v->t[--v->n];
+        }
+}
+
+bool
+split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref part[3], const char **culprit)
+{
+    span_t at = s->f->nodes[e].span;
+    struct vec v = {.n = 1};
+    bool ok = true;
+    part[0] = part[1] = part[2] = 0;
+    if (vector == AX_UNIT)
+        v.t[0] = (struct vec_term){split_scalar(s, e), 0, 0, 0};
+    else
+        ok = vec_of(s, vector, e, &v);
+    vec_collect(s, &v);
+    for (int k = 0; ok && k < v.n; k++) {
+        ir_ref x = vec_times(s, v.t[k].a, v.t[k].b, at);
+        split_poly *p = v.t[k].c;
+        if (!p || v.t[k].g)
+            return false;
+        bool neutral = s->causal && (!x || ir_side_of(s->f, x) == SIDE_NEUTRAL);
+        split_poly *c = neutral ? take_distance(s, &p) : NULL;
+        if (c) {
+            ir_ref rate = split_node(s, c, at);
+            rate = x ? pass_mul(s->f, rate, x, at) : rate;
+            part[2] = part[2] ? ir_op2(s->f, IR_add, part[2], rate, at) : rate;
+        }
+        ok = exponent_terms(s, p, x, part, at, culprit);
+    }
     return ok;
 }
