@@ -99,7 +99,10 @@ linear_decay_state(struct linear *l, const struct block *b, struct stmt_list *ou
     tile_view g = view_of(local_buf(s, "g", one, cols), zero, zero, one, cols, zero);
     s->at[2] = tx_op2(p, TX_SUB, tx_op2(p, TX_ADD, s->at[3], s->nj),
                       tx_op2(p, TX_SUB, tx_dim(p, DIM_N), tx_dim(p, DIM_NQ)));
+    uint32_t held = s->nheld; /* what is held of g^(i - j) has other positions */
+    s->nheld = 0;
     stmt_add(out, map_new(s, TILE_map, g, d, AX_UNIT, vector ? b->axis : AX_UNIT, one, cols));
+    s->nheld = held;
     s->at[2] = at;
     uint32_t buf[2] = {b->state, b->z};
     for (int k = 0; k < 2; k++) {
