@@ -27,6 +27,7 @@ const struct ir_op_info ir_ops[IR_OP_COUNT] = {
 const char *const ir_root_names[ROOT_COUNT] = {
     [ROOT_OUT] = "out", [ROOT_NUM] = "num",   [ROOT_DEN] = "den",
     [ROOT_SIM] = "sim", [ROOT_MASK] = "mask", [ROOT_ANY] = "any",
+    [ROOT_PAIR] = "pair",
 };
 
 /* The standard dims, in the order of DIM_*, and the axes over them, in that of AX_*. */

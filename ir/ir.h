@@ -117,9 +117,12 @@ enum ir_type { TYPE_F32, TYPE_F64 };
 enum ir_kernelize { KERNELIZE_NONE, KERNELIZE_EXACT };
 enum ir_positivity { POS_UNKNOWN, POS_ANY_SIGN, POS_NONNEG, POS_POSITIVE };
 
-/* Named roots. Passes rewrite all of them; 0 where the program has none. */
-enum ir_root { ROOT_OUT, ROOT_NUM, ROOT_DEN, ROOT_SIM, ROOT_MASK, ROOT_ANY, ROOT_COUNT };
-extern const char *const ir_root_names[ROOT_COUNT]; /* "out" "num" "den" "sim" "mask" "any" */
+/* Named roots. Passes rewrite all of them; 0 where the program has none. pair is sim of one query
+ * and one key as the polynomial it was expanded to, in dots instead of features. */
+enum ir_root {
+    ROOT_OUT, ROOT_NUM, ROOT_DEN, ROOT_SIM, ROOT_MASK, ROOT_ANY, ROOT_PAIR, ROOT_COUNT
+};
+extern const char *const ir_root_names[ROOT_COUNT]; /* "out" "num" ... */
 
 struct ir_func {
     struct arena *arena;

@@ -297,6 +297,7 @@ check_roots(const struct ir_func *f, struct arena *a)
     const ir_axes allowed[ROOT_COUNT] = {
         [ROOT_OUT] = row | value, [ROOT_NUM] = row | value, [ROOT_DEN] = row,
         [ROOT_SIM] = row | key,   [ROOT_MASK] = row | key,  [ROOT_ANY] = row,
+        [ROOT_PAIR] = row | key,
     };
     for (int r = 0; r < ROOT_COUNT; r++) {
         if (f->root[r] >= f->nnodes)

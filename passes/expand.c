@@ -242,8 +242,9 @@ pass_expand(struct ir_func *f, struct pass_context *c)
         if (sum && (!back || !fmpq_mpoly_equal(p, back, x->s.ctx)))
             ICE("the split of the similarity could not be proven equal to it");
         if (sum) {
+            f->root[ROOT_PAIR] = split_node(&x->s, p, at);
             c->why->blocks = x->n;
-            c->why->expansion = math_text(f, split_node(&x->s, p, at));
+            c->why->expansion = math_text(f, f->root[ROOT_PAIR]);
             c->why->proof = arena_printf(
                 f->arena,
                 "proven: both sides have the same normal form over Q (%ld term%s "

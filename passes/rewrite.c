@@ -45,7 +45,7 @@ rewrite_replace(struct ir_func *f, struct arena *scratch, ir_ref from, ir_ref to
     uint32_t count = f->nnodes;
     ir_ref *map = ARENA_ARRAY(scratch, ir_ref, count);
     bool *live = ir_live(f, scratch);
-    ir_ref sim = f->root[ROOT_SIM], mask = f->root[ROOT_MASK];
+    ir_ref sim = f->root[ROOT_SIM], mask = f->root[ROOT_MASK], pair = f->root[ROOT_PAIR];
     for (ir_ref n = 1; n < count; n++)
         if (live[n])
             map[n] = n == from ? to : rebuild(f, n, map);
@@ -53,6 +53,7 @@ rewrite_replace(struct ir_func *f, struct arena *scratch, ir_ref from, ir_ref to
     ir_map_roots(f, map);
     f->root[ROOT_SIM] = sim;
     f->root[ROOT_MASK] = mask;
+    f->root[ROOT_PAIR] = pair;
     return changed;
 }
 

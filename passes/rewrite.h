@@ -16,8 +16,8 @@ typedef ir_ref rewrite_fn(struct ir_func *f, ir_ref n, void *arg);
 /* Rebuilds everything the roots reach, operands first, through fn, and moves the roots. True if a
  * root changed. */
 bool rewrite_all(struct ir_func *f, struct arena *scratch, rewrite_fn *fn, void *arg);
-/* Puts `to` in the place of `from` in every root but ROOT_SIM and ROOT_MASK (what the user wrote
- * stays readable there). True if a root changed. */
+/* Puts `to` in the place of `from` in every root but ROOT_SIM, ROOT_MASK and ROOT_PAIR (what
+ * the user wrote stays readable there). True if a root changed. */
 bool rewrite_replace(struct ir_func *f, struct arena *scratch, ir_ref from, ir_ref to);
 
 /* Flattens a tree of multiplications; returns how many factors (at most PASS_MAX_FACTORS). */

@@ -330,6 +330,28 @@ pair_tile(struct scan *c, const char *name, ir_ref node, tile_view row)
     return tile;
 }
 
+/* True if n is computed through joined, outer or monomial vectors. */
+static bool
+has_features(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (x->op == IR_cat || x->op == IR_outer || x->op == IR_mono)
+        return true;
+    for (int k = 0; k < x->nargs; k++)
+        if (has_features(f, x->arg[k]))
+            return true;
+    return false;
+}
+
+/* The similarity of one pair as it costs least: as written, or by its dots if it was written by
+ * features. */
+static ir_ref
+pair_similarity(const struct ir_func *f)
+{
+    bool by_dots = f->root[ROOT_PAIR] && has_features(f, f->root[ROOT_SIM]);
+    return by_dots ? f->root[ROOT_PAIR] : f->root[ROOT_SIM];
+}
+
 /* acc += P' V for the chunk's own keys; inf and NaN reach only the rows that see them. */
 static void
 add_pairs(struct scan *c, tile_view acc, tile_view den, tile_view count)
@@ -340,7 +362,7 @@ add_pairs(struct scan *c, tile_view acc, tile_view den, tile_view count)
     ir_ref mask = f->root[ROOT_MASK];
     tx_ref zero = tx_num(s->p, 0), cols = tx_dim(s->p, DIM_M);
     tile_view seen = pair_tile(c, "m", ir_select(f, mask, one, none, nowhere), count);
-    tile_view p = pair_tile(c, "p", ir_select(f, mask, f->root[ROOT_SIM], none, nowhere), den);
+    tile_view p = pair_tile(c, "p", ir_select(f, mask, pair_similarity(f), none, nowhere), den);
     tile_view v = view_arg(s, 2, s->at[3], s->nj);
     tile_view clean = view_of(local_buf(s, "v", s->max_nj, cols), zero, zero, s->nj, cols, zero);
     stmt_add(s->mixed, stmt_v(c, TILE_clean, clean, v));
