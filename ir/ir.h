@@ -198,8 +198,8 @@ ir_ref ir_powi(struct ir_func *f, ir_ref a, int n, span_t at);
 /* rsum over an axis a does not have is a times the axis' size. */
 ir_ref ir_rsum(struct ir_func *f, uint8_t axis, ir_ref a, span_t at);
 ir_ref ir_rmax(struct ir_func *f, uint8_t axis, ir_ref a, span_t at);
-/* Sum over the keys j at or before the query's position of g^(i - j) * x; g is free of i and j, x of
- * i, and may be the same for all keys. */
+/* Sum over the keys j at or before the query's position of g^(i - j) * x; g is free of i and j, x
+ * of i, and may be the same for all keys. */
 ir_ref ir_scan(struct ir_func *f, ir_ref x, ir_ref g, span_t at);
 ir_ref ir_rename(struct ir_func *f, uint8_t from, uint8_t to, ir_ref a, span_t at);
 /* Monomials of degree n (>= 1; 1 is a itself) of vector a over axis; weighted: times r!/alpha!. */

@@ -269,8 +269,10 @@ exec_copy(struct exec *e, const struct tile_stmt *s)
 static void
 exec_add(struct exec *e, const struct tile_stmt *s)
 {
-    EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) = num_add(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], r, c));
+    EACH(e, &s->v[0], r, c) {
+        num *to = at(e, &s->v[0], r, c);
+        *to = num_add(e->in->dom, *to, *at(e, &s->v[1], r, c));
+    }
 }
 
 static void

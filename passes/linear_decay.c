@@ -1,9 +1,10 @@
 /* Decay in the schedule `scan`: every power of g is that of a distance within one chunk.
  *
  * The state S holds the sums relative to the last key before the chunk, c - 1. A query at i reads
- * g^(i - c + 1) S; a key at j enters as g^(e - 1 - j) with e the end of the chunk, and the old state
- * as g^(e - c) S. No exponent is negative, so nothing leaves the range of the type whatever g <= 1
- * and the length. All three are the node g^(i - j), evaluated with one of its positions held fixed. */
+ * g^(i - c + 1) S; a key at j enters as g^(e - 1 - j) with e the end of the chunk, and the old
+ * state as g^(e - c) S. No exponent is negative, so nothing leaves the range of the type whatever g
+ * <= 1 and the length. All three are the node g^(i - j), evaluated with one of its positions held
+ * fixed. */
 #include "passes/linear.h"
 #include "passes/rewrite.h"
 
@@ -48,8 +49,8 @@ linear_decayed(struct linear *l, const struct block *b, ir_ref node)
 }
 
 tile_view
-linear_decay_features(struct linear *l, const struct block *b, ir_ref node, bool key,
-                      tile_view f, struct stmt_list *work)
+linear_decay_features(struct linear *l, const struct block *b, ir_ref node, bool key, tile_view f,
+                      struct stmt_list *work)
 {
     struct sched *s = &l->s;
     struct tile_prog *p = s->p;

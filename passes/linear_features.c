@@ -50,7 +50,8 @@ linear_block_of(struct linear *l, ir_ref sum, uint8_t axis, bool *values)
         else
             rest[m++] = fac[k];
     }
-    ir_ref key = product_of(f, rest, m), decay = f->nodes[sum].op == IR_scan ? f->nodes[sum].arg[1] : 0;
+    ir_ref key = product_of(f, rest, m);
+    ir_ref decay = f->nodes[sum].op == IR_scan ? f->nodes[sum].arg[1] : 0;
     if (decay && ir_is_const(f, decay, 1))
         decay = 0;
     int b = 0;

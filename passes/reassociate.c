@@ -3,8 +3,9 @@
  *     rsum[j](rsum[f](A(i,f) * B(j,f)) * v(j,m))   ->   rsum[f](A(i,f) * rsum[j](B(j,f) * v(j,m)))
  *
  * Under causal the inner sum is a prefix sum, scan(B * v, 1), whose value at i is the state after
- * the keys 0..i. Linear in n instead of quadratic. It is taken whenever kernelize asks for it; below the crossover
- * it is the slower of the two, so a remark says where that is when the sizes are known. */
+ * the keys 0..i. Linear in n instead of quadratic. It is taken whenever kernelize asks for it;
+ * below the crossover it is the slower of the two, so a remark says where that is when the sizes
+ * are known. */
 #include "passes/rewrite.h"
 
 static const span_t nowhere = {0, 0};

@@ -52,7 +52,7 @@ query_alone(struct linear *l, const struct term *t, tile_view den, struct stmt_l
 }
 
 /* The factor of all features of a rotated block: the query's, and what of the key's is the same for
- * all keys if that was not put into the sums. *weighted: the monomials' weights belong there too. */
+ * all keys if that was not put into the sums. *weighted: so do the monomials' weights. */
 static ir_ref
 query_scale(struct linear *l, const struct block *b, ir_ref scale, bool *weighted)
 {

@@ -21,11 +21,11 @@
 #include "passes/linear.h"
 #include "passes/rewrite.h"
 
-enum { WANTED_TASKS = 8 };   /* of the first phase, if the features can be split that far */
+enum { WANTED_TASKS = 8 }; /* of the first phase, if the features can be split that far */
 
 struct scan {
     struct linear l;
-    bool per_head;           /* one state per query head */
+    bool per_head; /* one state per query head */
     uint32_t var_b, var_h, var_g;
     tx_ref heads, group;     /* states per batch; query heads that share one */
     tx_ref groups;           /* tasks per state */

@@ -30,6 +30,12 @@ def separable():
                        f"exp(-norm2(q)/9)*exp(-norm2(k)/9)*({s} + 3)^2 + 1", f"1/(1 + norm2(k))*({s})^2 + 0.25"])
 
 
+def decaying():
+    s = score()
+    return rng.choice([f"sigmoid(slope[h])^(i - j)*(({s})^2 + 0.5)", f"0.5^(2*(i - j))*({s} + 2)^2 + exp(-(i - j)/8)*norm2(k)",
+                       f"exp(-abs(i - j)*tau)*({s} + 1)^2 + 0.5", "(q*exp(-abs(u)*(i - j)))·k", "q·(sigmoid(u)^(i - j)*k)*norm(q) + 1"])
+
+
 def direct():
     s = score()
     return rng.choice([f"exp({s}/4)", f"exp({s}/√D - slope[h]*abs(i - j))", f"sigmoid({s})", f"softplus({s})", f"relu({s}) + 0.5",
@@ -47,7 +53,12 @@ def program():
     kernel = rng.random() < 0.5
     text = "param tau = 0.5;\nparam slope[H];\nparam u[D];\nparam W[D,D];\n" + rng.choice(["", "", "type f64;\n"])
     text += f"sim = {separable() if kernel else direct()};\n"
-    text += "kernelize;\n" + rng.choice(["", "mask = j < n - 2 or j == 0;\n"]) if kernel else mask() + "\n"
+    if kernel and rng.random() < 0.5:
+        sim = separable() if rng.random() < 0.5 else decaying()
+        text = text.rsplit("sim = ", 1)[0] + f"sim = {sim};\n"
+        text += rng.choice(["causal;", "mask = not (j > i);", "mask = i >= j and (j < n - 2 or j == 0);"]) + "\nkernelize;\n"
+    else:
+        text += "kernelize;\n" + rng.choice(["", "mask = j < n - 2 or j == 0;\n"]) if kernel else mask() + "\n"
     return text + rng.choice(["", "", "normalize = 1;\n", "normalize = max(abs(z), 1);\n"])
 
 

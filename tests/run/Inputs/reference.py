@@ -24,6 +24,9 @@ pos_j = np.arange(N)[None, :]
 causal = pos_j <= pos_i
 root = np.sqrt(D)
 slope = rng.uniform(0, 1, H).astype(np.float32)
+gamma = np.array([1e-3, 0.9, 0.99, 1], np.float32)
+a = rng.uniform(0, 3, D).astype(np.float32)
+params = {"alibi": ["slope"], "retnet": ["gamma"], "ssm_diagonal": ["a"]}
 
 
 def masked(e, m):
@@ -50,12 +53,19 @@ cases = {
     "relu": (lambda q, k, s: np.maximum(s, 0) + 0.01, None),
     "elu_scalar": (lambda q, k, s: elu(s) + 1, None),
     "elu_feature": (lambda q, k, s: (elu(q) + 1) @ np.swapaxes(elu(k) + 1, -1, -2), None),
+    "quadratic_causal": (lambda q, k, s: np.where(causal, (s + 1) ** 2, 0), None),
+    "elu_causal": (lambda q, k, s: np.where(causal, (elu(q) + 1) @ np.swapaxes(elu(k) + 1, -1, -2), 0), None),
+    "retnet": (lambda q, k, s: np.where(causal, gamma[None, :, None, None].astype(np.float64) ** np.maximum(pos_i - pos_j, 0)
+                                        * s / root, 0), lambda z: np.maximum(np.abs(z), 1)),
+    "ssm_diagonal": (lambda q, k, s: np.where(causal, np.einsum(
+        "bhid,bhjd,ijd->bhij", q, k, np.exp(-a.astype(np.float64) * np.maximum(pos_i - pos_j, 0)[:, :, None])), 0),
+        lambda z: np.ones_like(z)),
     "dot": (lambda q, k, s: s, lambda z: np.maximum(np.abs(z), 1)),
 }
 q = rng.standard_normal((B, H, NQ, D)).astype(np.float32)
 k = rng.standard_normal((B, G, N, D)).astype(np.float32)
 v = rng.standard_normal((B, G, N, M)).astype(np.float32)
-for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope)):
+for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope), ("gamma", gamma), ("a", a)):
     np.save(f"{work}/{name}.npy", array)
 q64, k64, v64 = q.astype(np.float64), np.repeat(k, H // G, 1).astype(np.float64), np.repeat(v, H // G, 1).astype(np.float64)
 assert sorted(cases) == sorted(f[:-5] for f in os.listdir(examples) if f.endswith(".attn")), "an example has no formula"
@@ -64,7 +74,7 @@ for name, (weights, divisor) in cases.items():
     z = w.sum(-1, keepdims=True)
     want = (w @ v64) / (divisor(z) if divisor else z)
     command = [attnc, "run", f"{examples}/{name}.attn", f"q={work}/q.npy", f"k={work}/k.npy", f"v={work}/v.npy",
-               "-o", f"{work}/out.npy"] + ([f"slope={work}/slope.npy"] if name == "alibi" else [])
+               "-o", f"{work}/out.npy"] + [f"{p}={work}/{p}.npy" for p in params.get(name, [])]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     got = np.load(f"{work}/out.npy")
     condition = (np.abs(w) @ np.abs(v64) / np.abs(divisor(z) if divisor else z)).max() / np.abs(want).max()
