@@ -11,7 +11,7 @@ define build_tree
 @$(CMAKE) --build $(1) -j $(JOBS)
 endef
 
-.PHONY: all build deps test-deps demo test test-release test-sanitized test-second test-nightly install clean
+.PHONY: all build deps test-deps demo test test-release test-sanitized test-second test-nightly bench-kernels install clean
 all: build
 
 build: deps
@@ -37,6 +37,10 @@ test: test-deps build
 test-nightly: test
 	$(call build_tree,$(BUILD)/stress,-DATTNC_SANITIZE=ON -DATTNC_STRESS=ON -DATTNC_FAULTS=ON)
 	@cd $(BUILD)/stress && ATTNC_RANDOM_PROGRAMS=3000 ctest -L asan --output-on-failure
+
+# Kernels against the multiply-add peak of this machine. bench/README.md says how to read it.
+bench-kernels: build
+	@bench/run.sh $(BUILD)
 
 install: build
 	@$(CMAKE) --install $(BUILD) --prefix $(PREFIX)

@@ -18,6 +18,8 @@
  *
  * Chunk t holds the query rows [tC, tC + C) and the keys at the same positions; keys before the
  * first query come in chunks with negative t and no queries. */
+#include <math.h>
+
 #include "passes/linear.h"
 #include "passes/rewrite.h"
 
@@ -131,6 +133,41 @@ make_partial_sums(struct scan *c)
     c->num = tile_buf_add(p, "num", BUF_SHARED, ELEM_ACC, planes, nq, tx_dim(p, DIM_M));
     c->den = tile_buf_add(p, "den", BUF_SHARED, ELEM_ACC, planes, one, nq);
     c->seen = tile_buf_add(p, "seen", BUF_SHARED, ELEM_ACC, planes, one, nq);
+}
+
+/* Tokens per chunk. Per token, a chunk of C costs 2 C (D+M) operations on pairs and its share of
+ * loading and storing the state, d' (M+1) / C; an element moved through the cache costs as much as
+ * about STATE_MOVE operations. Sizes known only at run time get the default. */
+static int
+chunk_size(struct scan *c, const struct schedule_tuning *t)
+{
+    enum { STATE_MOVE = 16, SMALLEST = 32 };
+    const struct linear *l = &c->l;
+    int64_t d = l->s.f->dims[DIM_D].size, m = l->s.f->dims[DIM_M].size, features = 0, n;
+    bool channels = false;
+    for (int k = 0; k < l->nblocks; k++) {
+        channels = channels || (l->block[k].decay && ir_vector_axes(l->s.f, l->block[k].decay));
+        if (!tx_is_num(l->s.p, l->block[k].count, &n) || !d || !m)
+            features = -1;
+        features = features < 0 ? -1 : features + n;
+    }
+    if (t->chunk != schedule_default_tuning.chunk)
+        return t->chunk;
+    if (channels) /* a decay per channel costs a power per pair and channel */
+        return SMALLEST / 2;
+    if (features < 0)
+        return t->chunk;
+    int best = SMALLEST;
+    double least = INFINITY;
+    for (int size = SMALLEST; size <= 256; size *= 2) {
+        double cost = 2.0 * size * (double)(d + m) +
+                      (double)STATE_MOVE * (double)features * (double)(m + 1) / size;
+        if (cost < least) {
+            best = size;
+            least = cost;
+        }
+    }
+    return best;
 }
 
 /* The current queries' rows of a partial sum of one group, as a matrix or as a row. */
@@ -441,7 +478,6 @@ schedule_scan(struct arena *a, struct ir_func *f, const struct schedule_tuning *
     struct linear *l = &c->l;
     struct stmt_list phases = {0};
     l->s = (struct sched){.p = p, .f = f, .d = d, .t = t};
-    l->s.max_ni = l->s.max_nj = tx_num(p, t->chunk);
     l->running = true;
     l->key_mask = pass_mask_parts(f, f->root[ROOT_MASK]).key;
     c->first = tx_op2(p, TX_SUB, tx_dim(p, DIM_N), tx_dim(p, DIM_NQ));
@@ -453,6 +489,7 @@ schedule_scan(struct arena *a, struct ir_func *f, const struct schedule_tuning *
         linear_add_terms(l, f->root[ROOT_DEN]);
     c->counter = linear_add_plain_sums(l);
     prepare_groups(c);
+    l->s.max_ni = l->s.max_nj = tx_num(p, chunk_size(c, t));
     for (int k = 0; k < l->nblocks; k++)
         prepare_state(c, &l->block[k], k);
     make_partial_sums(c);

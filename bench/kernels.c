@@ -1,0 +1,149 @@
+/* Kernels compiled by attnc against the multiply-add peak of the same core, in one run.
+ *
+ *     kernels [n] [rounds]
+ *
+ * Peak and kernels take turns, so that a change of clock or load hits both; printed are medians over
+ * the rounds. FLOPs are those of the algorithm: a multiply-add is 2, d' features without padding,
+ * causal pairs n(n+1)/2; exp and the like are not counted. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench/bench.h"
+#include "runtime/attn.h"
+
+#define KERNELS(X)                                                                             \
+    X(quadratic, LINEAR)                                                                       \
+    X(quadratic_causal, SCAN)                                                                  \
+    X(quadratic_direct, PAIRS)                                                                 \
+    X(softmax, PAIRS)                                                                          \
+    X(softmax_causal, CAUSAL_PAIRS)                                                            \
+    X(elu_feature, LINEAR_ELU)                                                                 \
+    X(elu_causal, LINEAR_ELU)
+
+#define DECLARE(name, form) extern const attn_kernel name##_kernel;
+KERNELS(DECLARE)
+
+enum form { LINEAR, SCAN, LINEAR_ELU, PAIRS, CAUSAL_PAIRS };
+static const struct {
+    const char *name;
+    const attn_kernel *kernel;
+    enum form form;
+} kernels[] = {
+#define ROW(name, form) {#name, &name##_kernel, form},
+    KERNELS(ROW)};
+enum { D = 64, M = 64, COUNT = sizeof kernels / sizeof *kernels, MAX_ROUNDS = 101 };
+
+static double
+now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double
+median(double *x, int n)
+{
+    qsort(x, (size_t)n, sizeof *x, by_value);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+static double
+flops(enum form form, double n)
+{
+    double features = form == LINEAR_ELU ? D : (D + 2) * (D + 1) / 2.0;
+    if (form == PAIRS)
+        return 2 * n * n * (D + M);
+    if (form == CAUSAL_PAIRS)
+        return n * (n + 1) * (D + M);
+    return 4 * n * features * (M + 1);
+}
+
+struct data {
+    float *q, *k, *v, *out;
+    int64_t n;
+};
+
+static double
+run(int which, const struct data *x, int threads)
+{
+    DLTensor q = ATTN_F32(x->q, 1, 1, x->n, D), k = ATTN_F32(x->k, 1, 1, x->n, D);
+    DLTensor v = ATTN_F32(x->v, 1, 1, x->n, M), out = ATTN_F32(x->out, 1, 1, x->n, M);
+    const DLTensor *t[4] = {&q, &k, &v, &out};
+    attn_exec exec = {.threads = threads};
+    double start = now();
+    if (attn_launch(kernels[which].kernel, 0, t, NULL, &exec)) {
+        fprintf(stderr, "%s: %s\n", kernels[which].name, attn_message());
+        exit(1);
+    }
+    return now() - start;
+}
+
+static float *
+random_floats(int64_t n)
+{
+    float *x = malloc(sizeof *x * (size_t)(n + 1));
+    if (!x)
+        exit(3);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)rand() / (float)RAND_MAX - 0.5f;
+    return x;
+}
+
+static void
+measure(const struct data *x, int rounds, int threads)
+{
+    static double time[COUNT][MAX_ROUNDS], peak[MAX_ROUNDS];
+    const long spins = 2000000;
+    volatile float keep;
+    for (int k = 0; k < COUNT; k++)
+        run(k, x, threads); /* first touch of its memory */
+    for (int r = 0; r < rounds; r++) {
+        double start = now();
+        keep = bench_peak(spins);
+        peak[r] = bench_peak_flops(spins) / (now() - start);
+        for (int k = 0; k < COUNT; k++)
+            time[k][r] = run(k, x, threads);
+    }
+    (void)keep;
+    double top = median(peak, rounds);
+    printf("n = %lld, D = M = 64, f32, %d thread%s; peak of one core %.1f GFLOP/s\n",
+           (long long)x->n, threads, threads == 1 ? "" : "s", top * 1e-9);
+    printf("%-18s %-8s %10s %10s %9s\n", "kernel", "schedule", "ms", "GFLOP/s", "of peak");
+    for (int k = 0; k < COUNT; k++) {
+        double t = median(time[k], rounds), rate = flops(kernels[k].form, (double)x->n) / t;
+        printf("%-18s %-8s %10.2f %10.1f %8.1f%%\n", kernels[k].name,
+               kernels[k].kernel->entries[0].schedule, t * 1e3, rate * 1e-9,
+               100 * rate / top / threads);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    int64_t n = argc > 1 ? atoll(argv[1]) : 16384;
+    int rounds = argc > 2 ? atoi(argv[2]) : 9;
+    if (n < 1 || n > 1 << 22 || rounds < 1 || rounds > MAX_ROUNDS) {
+        fprintf(stderr, "usage: kernels [n] [rounds]; n from 1 to 2^22, rounds from 1 to %d\n",
+                MAX_ROUNDS);
+        return 2;
+    }
+    struct data x = {random_floats(n * D), random_floats(n * D), random_floats(n * M),
+                     random_floats(n * M), n};
+    measure(&x, rounds, 1);
+    measure(&x, rounds, 2);
+    free(x.q);
+    free(x.k);
+    free(x.v);
+    free(x.out);
+    return 0;
+}
