@@ -1,5 +1,5 @@
 /* The most multiply-adds this core does: a loop of independent fused multiply-adds in registers.
- * Every fraction of the peak that the benchmarks print is relative to this, measured in the same run. */
+ * Every fraction of the peak that the benchmarks print is relative to this, in the same run. */
 #include "bench/bench.h"
 
 #if defined(__AVX512F__)
