@@ -165,14 +165,16 @@ needs_positions(const struct ir_func *f)
     return false;
 }
 
-/* int NAME_forward(q, k, v, out, params..., exec) */
+/* A wrapper NAME_entry([state,] q, k, v, out, params..., exec) that gathers its arguments and calls
+ * a function of the runtime with (first, second, tensors, scalars, exec). For attn_launch these are
+ * kernel and entry number, for attn_step state and kernel. */
 static void
-forward_wrapper(struct abi *x, val kernel, const char *entry, int number)
+entry_wrapper(struct abi *x, val kernel, const char *entry, int number, bool step)
 {
     const struct ir_func *f = x->m->func;
-    uint32_t nt = tile_arg_count(f), ns = scalar_count(f), n = 0;
-    LLVMTypeRef *par = ARENA_ARRAY(x->m->arena, LLVMTypeRef, 5 + f->nparams);
-    for (; n < 4; n++)
+    uint32_t nt = tile_arg_count(f), ns = scalar_count(f), n = 0, first = step;
+    LLVMTypeRef *par = ARENA_ARRAY(x->m->arena, LLVMTypeRef, 6 + f->nparams);
+    for (; n < 4 + first; n++)
         par[n] = x->ptr;
     for (uint32_t k = 0; k < f->nparams; k++)
         par[n++] = f->params[k].rank ? x->ptr : x->f64;
@@ -184,19 +186,21 @@ forward_wrapper(struct abi *x, val kernel, const char *entry, int number)
     val tensors = LLVMBuildAlloca(b, LLVMArrayType2(x->ptr, nt), "");
     val scalars = LLVMBuildAlloca(b, LLVMArrayType2(x->f64, ns ? ns : 1), "");
     uint32_t t = 0, s = 0;
-    for (uint32_t k = 0; k + 1 < n; k++) {
+    for (uint32_t k = first; k + 1 < n; k++) {
         bool tensor = LLVMTypeOf(LLVMGetParam(fn, k)) == x->ptr;
         val at = c64(x, tensor ? t++ : s++);
         val slot = LLVMBuildInBoundsGEP2(b, tensor ? x->ptr : x->f64, tensor ? tensors : scalars,
                                          &at, 1, "");
         LLVMBuildStore(b, LLVMGetParam(fn, k), slot);
     }
-    LLVMTypeRef lp[5] = {x->ptr, x->i32, x->ptr, x->ptr, x->ptr},
+    const char *callee = step ? "attn_step" : "attn_launch";
+    LLVMTypeRef lp[5] = {x->ptr, step ? x->ptr : x->i32, x->ptr, x->ptr, x->ptr},
                 lt = LLVMFunctionType(x->i32, lp, 5, 0);
-    val launch = LLVMGetNamedFunction(x->m->mod, "attn_launch");
+    val launch = LLVMGetNamedFunction(x->m->mod, callee);
     if (!launch)
-        launch = LLVMAddFunction(x->m->mod, "attn_launch", lt);
-    val args[5] = {kernel, c32(x, number), tensors, scalars, LLVMGetParam(fn, n - 1)};
+        launch = LLVMAddFunction(x->m->mod, callee, lt);
+    val args[5] = {step ? LLVMGetParam(fn, 0) : kernel, step ? kernel : c32(x, number), tensors,
+                   scalars, LLVMGetParam(fn, n - 1)};
     LLVMBuildRet(b, LLVMBuildCall2(b, lt, launch, args, 5, ""));
     LLVMDisposeBuilder(b);
 }
@@ -226,7 +230,10 @@ cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprog
     const struct ir_func *f = m->func;
     struct abi x = {m, m->ctx, LLVMInt32TypeInContext(m->ctx), LLVMInt64TypeInContext(m->ctx),
                     LLVMDoubleTypeInContext(m->ctx), LLVMPointerTypeInContext(m->ctx, 0)};
-    int flags = needs_positions(f) ? ATTN_NEEDS_POSITIONS : 0;
+    int flags = (needs_positions(f) ? ATTN_NEEDS_POSITIONS : 0) |
+                (o->stepping == CG_STEP_CACHE   ? ATTN_STEP_CACHE
+                 : o->stepping == CG_STEP_STATE ? ATTN_STEP_STATE
+                                                : 0);
     val fields[12] = {c32(&x, ATTN_ABI),
                       c32(&x, f->type == TYPE_F64 ? ATTN_TYPE_F64 : ATTN_TYPE_F32),
                       c32(&x, flags),
@@ -244,7 +251,8 @@ cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprog
                                arena_printf(m->arena, "%s_kernel", f->name));
     LLVMSetInitializer(kernel, init);
     LLVMSetGlobalConstant(kernel, 1);
-    for (int e = 0; e < nprogs; e++)
-        forward_wrapper(&x, kernel, progs[e]->entry, e);
+    entry_wrapper(&x, kernel, "forward", 0, false);
+    if (o->stepping)
+        entry_wrapper(&x, kernel, "step", 0, true);
     workspace_wrapper(&x, kernel);
 }

@@ -279,6 +279,12 @@ cg_status_slot(const struct ir_func *f)
     return scalar_slot(f, f->nparams);
 }
 
+uint32_t
+cg_state_slot(const struct ir_func *f)
+{
+    return cg_status_slot(f) + 1;
+}
+
 val
 cg_arg_addr(struct cg *g, uint32_t arg)
 {
@@ -404,7 +410,7 @@ cg_view_addr(struct cg *g, const tile_view *v, val row, val col)
     if (b->kind == BUF_ARG) {
         off = cg_add(g, off, cg_mul(g, cg_tx(g, v->b), cg_arg_stride(g, b->arg, 0)));
         off = cg_add(g, off, cg_mul(g, cg_tx(g, v->h), cg_arg_stride(g, b->arg, 1)));
-    } else if (b->kind == BUF_SHARED) {
+    } else if (b->kind != BUF_LOCAL) {
         val plane = cg_mul(g, cg_tx(g, b->rows), g->ld[v->buf]);
         off = cg_add(g, off, cg_mul(g, plane, cg_tx(g, v->b)));
     }

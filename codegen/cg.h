@@ -96,6 +96,7 @@ val cg_arg_stride(struct cg *g, uint32_t arg, int axis);
 val cg_scalar_param(struct cg *g, uint32_t param);      /* double */
 val cg_slot(struct cg *g, uint32_t index);              /* i64 */
 uint32_t cg_status_slot(const struct ir_func *f);
+uint32_t cg_state_slot(const struct ir_func *f);
 
 /* ---- expr.c: values of axis-IR nodes over one vector of columns ---- */
 struct cg_point {

@@ -19,11 +19,16 @@ extern const int cg_target_count;
 
 enum { CG_MAX_VARIANTS = 4 };
 
+/* Whether the kernel runs token by token, and what it keeps. With CG_STEP_STATE the second program
+ * is the entry "step". */
+enum cg_stepping { CG_STEP_NONE, CG_STEP_STATE, CG_STEP_CACHE };
+
 /* What to generate for: one or several versions of the same family. */
 struct cg_options {
     const struct cg_target *variant[CG_MAX_VARIANTS];
     int nvariants;
     int opt_level;              /* 0..3 */
+    enum cg_stepping stepping;
 };
 
 /* Sets the variants for --mcpu=CPU (NULL: all of the family; "native"; a row's name; or a CPU of
@@ -44,8 +49,8 @@ enum cg_output { CG_OBJECT, CG_ASSEMBLY, CG_LLVM };
 /* The module as bytes (malloc'ed into *data, caller frees). False with *why. */
 bool cg_emit(struct cg_module *m, enum cg_output kind, char **data, size_t *size, const char **why);
 
-/* The C header that declares what the object exports. */
-void cg_header(const struct ir_func *f, const struct tile_prog *const *progs, int nprogs,
+/* The C header that declares what the object exports; schedule: of the entry forward. */
+void cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping stepping,
                struct str *out);
 
 /* Compiles in memory and returns the kernel's description; *jit keeps it alive (cg_jit_free).

@@ -23,8 +23,7 @@ put_shape(const struct ir_func *f, const struct ir_param *p, struct str *out)
 }
 
 void
-cg_header(const struct ir_func *f, const struct tile_prog *const *progs, int nprogs,
-          struct str *out)
+cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping stepping, struct str *out)
 {
     const char *type = f->type == TYPE_F64 ? "float64" : "float32";
     struct str guard = {0};
@@ -48,9 +47,15 @@ cg_header(const struct ir_func *f, const struct tile_prog *const *progs, int npr
     str_printf(out, "#ifndef ATTN_KERNEL_%s_H\n#define ATTN_KERNEL_%s_H\n\n#include <attn.h>\n\n"
                     "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
                str_text(&guard), str_text(&guard));
-    for (int k = 0; k < nprogs; k++) {
-        str_printf(out, "/* schedule: %s */\nint %s_%s(", progs[k]->schedule, f->name,
-                   progs[k]->entry);
+    str_printf(out, "/* schedule: %s */\nint %s_forward(", schedule, f->name);
+    put_param_list(f, out);
+    str_put(out, ");\n\n");
+    if (stepping) {
+        str_printf(out,
+                   "/* The next tokens of a sequence: q, k, v, out [b, h, T, ...], after those that "
+                   "%s. */\nint %s_step(attn_state *state,\n    ",
+                   stepping == CG_STEP_STATE ? "the state sums up" : "the state's cache holds",
+                   f->name);
         put_param_list(f, out);
         str_put(out, ");\n\n");
     }

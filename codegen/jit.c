@@ -21,6 +21,7 @@ static const struct {
     uintptr_t at;
 } symbols[] = {
     {"attn_launch", (uintptr_t)attn_launch},
+    {"attn_step", (uintptr_t)attn_step},
     {"attn_workspace", (uintptr_t)attn_workspace},
     {"attn_monomial_rows", (uintptr_t)attn_monomial_rows},
     {"attn_monomials_f32", (uintptr_t)attn_monomials_f32},

@@ -195,13 +195,16 @@ place_all(struct cg *g)
     struct tile_prog *p = (struct tile_prog *)(uintptr_t)g->p;
     place_buffers(g, BUF_LOCAL, offset);
     place_buffers(g, BUF_SHARED, offset);
+    place_buffers(g, BUF_STATE, offset);
+    val state = LLVMBuildIntToPtr(g->b, cg_slot(g, cg_state_slot(g->f)), g->ptr, "");
     for (uint32_t k = 1; k < p->nbufs; k++) {
         const struct tile_buf *b = &p->bufs[k];
         if (b->kind == BUF_ARG) {
             g->base[k] = cg_arg_addr(g, b->arg);
             continue;
         }
-        val at = cg_tx(g, offset[k]), from = b->kind == BUF_LOCAL ? g->local : g->shared;
+        val at = cg_tx(g, offset[k]);
+        val from = b->kind == BUF_LOCAL ? g->local : b->kind == BUF_STATE ? state : g->shared;
         g->base[k] = LLVMBuildInBoundsGEP2(g->b, g->i8, from, &at, 1, "");
         g->ld[k] = cg_tx(g, row_elements(p, b, g->esize));
     }
@@ -275,11 +278,13 @@ cg_plan(struct cg *g)
     g->shared = g->local = NULL;
     load_dims(g);
     tx_ref shared = place_buffers(g, BUF_SHARED, offset),
-           local = place_buffers(g, BUF_LOCAL, offset);
+           local = place_buffers(g, BUF_LOCAL, offset),
+           state = place_buffers(g, BUF_STATE, offset);
     load_rows(g);
     val out = LLVMGetParam(g->fn, 1);
     plan_store(g, out, 0, cg_tx(g, shared));
     plan_store(g, out, 1, cg_tx(g, local));
+    plan_store(g, out, 2 + ATTN_MAX_PHASES, cg_tx(g, state));
     int n = 0;
     for (const struct tile_stmt *s = p->body; s; s = s->next) {
         tx_ref tasks = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, s->x[0], s->x[1]), s->x[2]);

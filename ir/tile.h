@@ -29,6 +29,7 @@ struct tx {
 enum tile_buf_kind {
     BUF_ARG,     /* a tensor argument: q k v out, or a tensor param */
     BUF_SHARED,  /* workspace of the whole call: written by one phase, read by later ones */
+    BUF_STATE,   /* kept by the caller from call to call, all zero before the first */
     BUF_LOCAL    /* scratch of one task */
 };
 enum tile_elem {
@@ -49,7 +50,7 @@ struct tile_buf {
 /* rows x cols elements from (row, col) of plane `plane` (BUF_ARG: of batch b, head h). */
 typedef struct tile_view {
     uint32_t buf;              /* 0 = none */
-    tx_ref b, h;               /* BUF_ARG: batch and head; BUF_SHARED: b = plane */
+    tx_ref b, h;               /* BUF_ARG: batch and head; BUF_SHARED, BUF_STATE: b = plane */
     tx_ref row, col, rows, cols;
 } tile_view;
 

@@ -553,7 +553,9 @@ allocate(struct exec *e, const char **why)
         }
         e->mem[k] = xmalloc(sizeof(num) * (size_t)(total + 1));
         for (int64_t i = 0; i < (int64_t)total; i++)
-            e->mem[k][i] = (num){.u = 0x7ff8dead}; /* a value nothing may rely on */
+            e->mem[k][i] = b->kind == BUF_STATE
+                               ? num_from_i(e->in->dom, 0)
+                               : (num){.u = 0x7ff8dead}; /* a value nothing may rely on */
     }
     return true;
 }

@@ -58,7 +58,7 @@ put_view(struct printer *w, const tile_view *v)
         return;
     }
     str_printf(o, "%s[", b->name);
-    if (b->kind == BUF_ARG || b->kind == BUF_SHARED) {
+    if (b->kind != BUF_LOCAL) {
         put_x(w, v->b);
         if (b->kind == BUF_ARG) {
             str_put(o, ", ");
@@ -153,7 +153,7 @@ mark_live(const struct tile_prog *p, const struct tile_stmt *s, bool *live)
 void
 tile_print(const struct tile_prog *p, struct str *out)
 {
-    static const char *const kinds[] = {"arg", "shared", "local"};
+    static const char *const kinds[] = {"arg", "shared", "state", "local"};
     static const char *const elems[] = {"acc", "io", "table"};
     ir_ref *number = ARENA_ARRAY(p->arena, ir_ref, p->func->nnodes);
     for (uint32_t k = 0; k < p->func->nnodes; k++)

@@ -44,7 +44,7 @@ check_view(struct checker *c, const struct tile_stmt *s, const tile_view *v, boo
     for (int k = 0; k < 4; k++)
         check_x(c, s, xs[k]);
     int kind = c->p->bufs[v->buf].kind;
-    if (kind == BUF_ARG || kind == BUF_SHARED)
+    if (kind != BUF_LOCAL)
         check_x(c, s, v->b);
     if (kind == BUF_ARG)
         check_x(c, s, v->h);

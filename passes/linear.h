@@ -45,6 +45,7 @@ struct linear {
     struct { int degree; uint8_t axis; uint32_t buf; } table[16];
     int ntables;
     ir_ref key_mask;         /* a mask that depends on the key alone, or 0 */
+    tx_ref plane;            /* of the states of the current task, where they are kept; else 0 */
     bool running;            /* sums are read while they grow: common factors go to the query */
 };
 

@@ -112,6 +112,7 @@ linear_decay_state(struct linear *l, const struct block *b, struct stmt_list *ou
         enum tile_op op = !vector ? TILE_scale : k ? TILE_colscale : TILE_rowscale;
         struct tile_stmt *r = tile_stmt_new(p, op);
         r->v[0] = view_all(s, buf[k]);
+        r->v[0].b = l->plane ? l->plane : zero;
         r->v[1] = g;
         stmt_add(out, r);
     }

@@ -52,12 +52,18 @@ linear_shared_view(struct linear *l, uint32_t buf, tx_ref plane, tx_ref row, tx_
     return v;
 }
 
+static tx_ref
+own_plane(struct linear *l)
+{
+    return l->plane ? l->plane : tx_num(l->s.p, 0);
+}
+
 tile_view
 linear_state_view(struct linear *l, const struct block *b, tx_ref plane, tx_ref at, tx_ref count)
 {
     struct tile_prog *p = l->s.p;
     tx_ref row = b->base ? tx_op2(p, TX_SUB, at, b->base) : at, zero = tx_num(p, 0);
-    return linear_shared_view(l, b->state, b->local ? zero : plane, row, zero, count,
+    return linear_shared_view(l, b->state, b->local ? own_plane(l) : plane, row, zero, count,
                               tx_dim(p, DIM_M));
 }
 
@@ -66,7 +72,8 @@ linear_z_view(struct linear *l, const struct block *b, tx_ref plane, tx_ref at, 
 {
     struct tile_prog *p = l->s.p;
     tx_ref col = b->base ? tx_op2(p, TX_SUB, at, b->base) : at, zero = tx_num(p, 0);
-    return linear_shared_view(l, b->z, b->local ? zero : plane, zero, col, tx_num(p, 1), count);
+    return linear_shared_view(l, b->z, b->local ? own_plane(l) : plane, zero, col, tx_num(p, 1),
+                              count);
 }
 
 tx_ref

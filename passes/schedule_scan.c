@@ -27,6 +27,7 @@ enum { WANTED_TASKS = 8 }; /* of the first phase, if the features can be split t
 
 struct scan {
     struct linear l;
+    bool kept;     /* the states are the caller's, from call to call */
     bool per_head; /* one state per query head */
     uint32_t var_b, var_h, var_g;
     tx_ref heads, group;     /* states per batch; query heads that share one */
@@ -116,11 +117,13 @@ prepare_state(struct scan *c, struct block *b, int index)
         b->base = mul(c, b->row_lo, width);
         count = mul(c, per, width);
     }
+    enum tile_buf_kind kind = c->kept ? BUF_STATE : BUF_LOCAL;
+    tx_ref planes = c->kept ? mul(c, mul(c, tx_dim(p, DIM_B), c->heads), c->groups) : one;
     if (b->matrix)
-        b->state = tile_buf_add(p, arena_printf(p->arena, "state%d", index), BUF_LOCAL, ELEM_ACC,
-                                one, count, tx_dim(p, DIM_M));
+        b->state = tile_buf_add(p, arena_printf(p->arena, "state%d", index), kind, ELEM_ACC, planes,
+                                count, tx_dim(p, DIM_M));
     if (b->vector)
-        b->z = tile_buf_add(p, arena_printf(p->arena, "z%d", index), BUF_LOCAL, ELEM_ACC, one, one,
+        b->z = tile_buf_add(p, arena_printf(p->arena, "z%d", index), kind, ELEM_ACC, planes, one,
                             count);
 }
 
@@ -316,7 +319,10 @@ add_state_phase(struct scan *c, struct stmt_list *phases)
     s->hk = h;
     if (c->per_head)
         s->hk = tx_op2(p, TX_FDIV, mul(c, h, tx_dim(p, DIM_G)), tx_dim(p, DIM_H));
-    for (int k = 0; k < c->l.nblocks; k++) {
+    if (c->kept)
+        c->l.plane = add(c, mul(c, add(c, mul(c, s->at[0], c->heads), h), c->groups),
+                         tx_var(p, c->var_g));
+    for (int k = 0; k < c->l.nblocks && !c->kept; k++) {
         uint32_t buf[2] = {c->l.block[k].state, c->l.block[k].z};
         for (int i = 0; i < 2; i++)
             if (buf[i])
@@ -326,7 +332,7 @@ add_state_phase(struct scan *c, struct stmt_list *phases)
     read_chunk(c, &chunk);
     update_chunk(c, &chunk);
     tx_ref before = tx_op2(p, TX_CDIV, tx_op2(p, TX_MAX, c->first, zero), s->max_ni);
-    tx_ref lo = tx_op2(p, TX_SUB, zero, mul(c, before, s->max_ni));
+    tx_ref lo = c->kept ? zero : tx_op2(p, TX_SUB, zero, mul(c, before, s->max_ni));
     stmt_add(&body, stmt_for(s, var, lo, tx_dim(p, DIM_NQ), s->max_ni, &chunk));
     ph->var[0] = c->var_b;
     ph->var[1] = c->var_h;
@@ -470,15 +476,20 @@ add_pair_phase(struct scan *c, struct stmt_list *phases)
     stmt_add(phases, ph);
 }
 
-struct tile_prog *
-schedule_scan(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struct diag *d)
+/* kept: the entry `step`, which goes on from the caller's state. Positions then start at n - n_q,
+ * and row r of k and v is that of the key at position r: the caller passes a view into the whole
+ * sequence of which only the new rows exist. */
+static struct tile_prog *
+build(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struct diag *d,
+      bool kept)
 {
-    struct tile_prog *p = tile_new(a, f, "forward", "scan");
+    struct tile_prog *p = tile_new(a, f, kept ? "step" : "forward", "scan");
     struct scan *c = ARENA_NEW(a, struct scan);
     struct linear *l = &c->l;
     struct stmt_list phases = {0};
     l->s = (struct sched){.p = p, .f = f, .d = d, .t = t};
     l->running = true;
+    c->kept = kept;
     l->key_mask = pass_mask_parts(f, f->root[ROOT_MASK]).key;
     c->first = tx_op2(p, TX_SUB, tx_dim(p, DIM_N), tx_dim(p, DIM_NQ));
     c->var_b = tile_var_add(p, "b");
@@ -499,4 +510,16 @@ schedule_scan(struct arena *a, struct ir_func *f, const struct schedule_tuning *
     add_pair_phase(c, &phases);
     p->body = phases.first;
     return p;
+}
+
+struct tile_prog *
+schedule_scan(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struct diag *d)
+{
+    return build(a, f, t, d, false);
+}
+
+struct tile_prog *
+schedule_step(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struct diag *d)
+{
+    return build(a, f, t, d, true);
 }

@@ -31,7 +31,9 @@ typedef enum attn_status {
     ATTN_E_MEMORY,    /* out of memory, or the workspace given is too small */
     ATTN_E_ISA,       /* this CPU runs none of the versions in the object */
     ATTN_E_ABI,       /* object and runtime library do not fit together */
-    ATTN_E_ZERO_ROW   /* under ATTN_CHECK: a row's normaliser is exactly 0 */
+    ATTN_E_ZERO_ROW,  /* under ATTN_CHECK: a row's normaliser is exactly 0 */
+    ATTN_E_STATE,     /* a state of another program or shape, a damaged one, or no step possible */
+    ATTN_E_FULL       /* the cache has no room for the new tokens */
 } attn_status;
 
 enum { ATTN_CHECK = 1 }; /* attn_exec.flags: report rows whose normaliser is 0 */
@@ -57,10 +59,11 @@ const char *attn_message(void);
 /* ---- description of a kernel: enough to bind from any language ---- */
 
 enum {
-    ATTN_ABI = 1,
+    ATTN_ABI = 2,
     ATTN_MAX_RANK = 6,
     ATTN_TENSOR_SLOTS = 1 + ATTN_MAX_RANK,
-    ATTN_MAX_PHASES = 8
+    ATTN_MAX_PHASES = 8,
+    ATTN_PLAN = 3 + ATTN_MAX_PHASES
 };
 
 typedef enum attn_type { ATTN_TYPE_F32 = 0, ATTN_TYPE_F64 = 1 } attn_type;
@@ -93,10 +96,11 @@ typedef enum attn_isa {
 
 /* Generated code. slots: sizes of all dims; then per tensor ATTN_TENSOR_SLOTS values: data address
  * and element strides; then the scalars as doubles; then the address of an int64_t that receives
- * the first zero row (or 0). shared: workspace of the call; local: workspace of the worker. Tasks
+ * the first zero row (or 0), and that of the state (or 0). shared: workspace of the call; local: workspace of the worker. Tasks
  * of one phase may run in any order and at once; phases run one after the other. */
 typedef void attn_task(const int64_t *slots, char *shared, char *local, int64_t task);
-/* out[0] bytes of shared, out[1] bytes of local workspace, out[2+p] number of tasks of phase p.
+/* out[0] bytes of shared, out[1] bytes of local workspace, out[2+p] number of tasks of phase p, out
+ * [2 + ATTN_MAX_PHASES] bytes of state.
  * INT64_MAX stands for anything that overflows. */
 typedef void attn_plan(const int64_t *slots, int64_t *out);
 
@@ -105,11 +109,16 @@ typedef struct attn_variant {
     attn_task *phase[ATTN_MAX_PHASES];
 } attn_variant;
 
-enum { ATTN_NEEDS_POSITIONS = 1 }; /* a param is indexed by query position: n_q <= n is required */
+/* attn_kernel.flags */
+enum {
+    ATTN_NEEDS_POSITIONS = 1, /* a param is indexed by query position: n_q <= n is required */
+    ATTN_STEP_CACHE = 2,      /* steps attend over a cache of keys and values */
+    ATTN_STEP_STATE = 4       /* steps keep a state of fixed size: entry 1 is "step" */
+};
 
 typedef struct attn_entry {
-    const char *name;        /* "forward" */
-    const char *schedule;    /* "stream", "linear" */
+    const char *name;        /* "forward", "step" */
+    const char *schedule;    /* "stream", "linear", "scan" */
     int32_t phases, variants;
     attn_plan *plan;
     const attn_variant *variant;
@@ -125,7 +134,50 @@ typedef struct attn_kernel {
     const attn_entry *entries;
 } attn_kernel;
 
+/* ---- token by token ---- */
+
+/* What a sequence of steps keeps: for kernelized causal programs sums of fixed size, for others the
+ * keys and values so far. One state serves a batch with all its heads. Zero-initialise it, or call
+ * attn_state_init; its memory is made at the first step (or is the caller's) and belongs to it.
+ *
+ *     attn_state s;
+ *     attn_state_init(&s, &quadratic_kernel, 0);
+ *     quadratic_step(&s, &q, &k, &v, &out, NULL);       any number of tokens: [b, h, T, D]
+ *     attn_state_free(&s);
+ *
+ * A step that fails leaves the state as it was; ATTN_E_ZERO_ROW is no failure in this sense. */
+typedef struct attn_state {
+    const attn_kernel *kernel;
+    int64_t capacity;        /* of a cache, in tokens; unused for a state of fixed size */
+    int64_t position;        /* tokens so far */
+    int64_t dims[64];        /* sizes of the kernel's dims, once the first step fixed them */
+    void *data;              /* NULL until the first step */
+    size_t bytes;
+    int borrowed;            /* data is the caller's */
+} attn_state;
+
+/* An empty state. capacity: the most tokens a cache will hold (ignored where the kernel keeps sums).
+ * ATTN_E_STATE if the program cannot run step by step. */
+int attn_state_init(attn_state *s, const attn_kernel *kernel, int64_t capacity);
+/* Back to no tokens, keeping memory and shape. */
+void attn_state_reset(attn_state *s);
+void attn_state_free(attn_state *s);
+/* dst becomes an independent copy of src; what dst had is freed first. */
+int attn_state_copy(attn_state *dst, const attn_state *src);
+/* Bytes that save writes. */
+size_t attn_state_saved_size(const attn_state *s);
+/* A header, checked by load, and the contents. size: of the buffer. */
+int attn_state_save(const attn_state *s, void *buffer, size_t size);
+/* Replaces s (initialised for the same kernel) by what was saved. On ATTN_E_STATE (another kernel, a
+ * damaged or truncated buffer) s is untouched. */
+int attn_state_load(attn_state *s, const void *buffer, size_t size);
+
 /* ---- what generated wrappers call ---- */
+
+/* Runs the tokens of q, k, v after those the state has seen. */
+int attn_step(attn_state *s, const attn_kernel *kernel, const DLTensor *const *tensors,
+              const double *scalars, attn_exec *exec);
+
 
 /* Runs an entry: tensors in the order of kernel->tensors, scalars in that of kernel->scalars. */
 int attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors,

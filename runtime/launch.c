@@ -3,7 +3,7 @@
  * Nothing is allocated when the caller passes a workspace. Tasks are handed out by an atomic
  * counter; they write disjoint memory, so the result does not depend on how many workers there are.
  */
-#include "runtime/attn.h"
+#include "runtime/call.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -17,19 +17,15 @@
 #include <omp.h>
 #endif
 
-enum { MAX_DIMS = 64, MAX_TENSORS = 40, MAX_SCALARS = 64, LINE = 64 };
-enum { MAX_SLOTS = MAX_DIMS + MAX_TENSORS * ATTN_TENSOR_SLOTS + MAX_SCALARS + 1 };
+enum { LINE = 64 };
 static const int64_t MAX_ELEMENTS = (int64_t)1 << 46;
 
 /* ---- messages ---- */
 
 static _Thread_local char message[256];
 
-static int
-fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static int
-fail(int status, const char *fmt, ...)
+int
+attn_fail(int status, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -54,27 +50,22 @@ attn_status_text(int status)
         [ATTN_E_DEVICE] = "not in CPU memory", [ATTN_E_SIZE] = "sizes overflow",
         [ATTN_E_MEMORY] = "out of memory", [ATTN_E_ISA] = "no version for this CPU",
         [ATTN_E_ABI] = "object and runtime library do not fit together",
-        [ATTN_E_ZERO_ROW] = "a row's normaliser is zero"};
+        [ATTN_E_ZERO_ROW] = "a row's normaliser is zero",
+        [ATTN_E_STATE] = "the state is of another program or shape, or damaged",
+        [ATTN_E_FULL] = "the cache is full"};
     return status >= 0 && (size_t)status < sizeof text / sizeof *text ? text[status]
                                                                       : "unknown status";
 }
 
 /* ---- validation ---- */
 
-/* What is known of the call so far. */
-struct call {
-    const attn_kernel *k;
-    int64_t slots[MAX_SLOTS];       /* dims first: -1 until bound */
-    const char *bound_by[MAX_DIMS];
-};
-
 static int
 check_dim(struct call *c, const attn_tensor *x, int axis, int64_t size)
 {
-    int d = x->dims[axis];
+    int d = c->step && x->dims[axis] == DIM_N ? DIM_NQ : x->dims[axis];
     const attn_dim *dim = &c->k->dims[d];
     if (size < 0)
-        return fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld", x->name, axis, (long long)size);
+        return attn_fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld", x->name, axis, (long long)size);
     if (c->slots[d] < 0) {
         c->slots[d] = size;
         c->bound_by[d] = x->name;
@@ -83,9 +74,9 @@ check_dim(struct call *c, const attn_tensor *x, int axis, int64_t size)
     if (c->slots[d] == size)
         return ATTN_OK;
     if (c->bound_by[d])
-        return fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld as in %s", x->name,
+        return attn_fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld as in %s", x->name,
                     axis, (long long)size, dim->name, (long long)c->slots[d], c->bound_by[d]);
-    return fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld", x->name, axis,
+    return attn_fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld", x->name, axis,
                 (long long)size, dim->name, (long long)c->slots[d]);
 }
 
@@ -96,23 +87,23 @@ check_strides(struct call *c, const attn_tensor *x, const DLTensor *t, int64_t *
     for (int a = x->rank - 1; a >= 0; a--) {
         int64_t size = t->shape[a], stride = t->strides ? t->strides[a] : compact;
         if (a == x->rank - 1 && size > 1 && stride != 1)
-            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, the last axis must be contiguous",
+            return attn_fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, the last axis must be contiguous",
                         x->name, a, (long long)stride);
         if (stride < 0 && size > 1)
-            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, must not be negative", x->name, a,
+            return attn_fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, must not be negative", x->name, a,
                         (long long)stride);
         if (x->is_output && size > 1 && stride < span)
-            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, rows would overlap (at least %lld)",
+            return attn_fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, rows would overlap (at least %lld)",
                         x->name, a, (long long)stride, (long long)span);
         int64_t reach;
         if (size > 0 && (__builtin_mul_overflow(size - 1, stride, &reach) ||
                          __builtin_add_overflow(reach, span, &reach) || reach > MAX_ELEMENTS))
-            return fail(ATTN_E_SIZE, "%s: its elements span more than 2^46", x->name);
+            return attn_fail(ATTN_E_SIZE, "%s: its elements span more than 2^46", x->name);
         if (size > 0)
             span = x->is_output || reach > span ? reach : span;
         if (__builtin_mul_overflow(compact, size > 0 ? size : 1, &compact) ||
             compact > MAX_ELEMENTS)
-            return fail(ATTN_E_SIZE, "%s: more than 2^46 elements", x->name);
+            return attn_fail(ATTN_E_SIZE, "%s: more than 2^46 elements", x->name);
         slot[1 + a] = size > 1 ? stride : 0;
     }
     (void)c;
@@ -126,17 +117,17 @@ check_tensor(struct call *c, int index, const DLTensor *t)
     int bits = c->k->type == ATTN_TYPE_F64 ? 64 : 32;
     int64_t *slot = &c->slots[c->k->ndims + index * ATTN_TENSOR_SLOTS], count = 1;
     if (!t)
-        return fail(ATTN_E_NULL, "%s: the tensor is NULL", x->name);
+        return attn_fail(ATTN_E_NULL, "%s: the tensor is NULL", x->name);
     if (t->device.device_type != kDLCPU)
-        return fail(ATTN_E_DEVICE, "%s: device type is %d, must be CPU memory", x->name,
+        return attn_fail(ATTN_E_DEVICE, "%s: device type is %d, must be CPU memory", x->name,
                     (int)t->device.device_type);
     if (t->dtype.code != kDLFloat || t->dtype.bits != bits || t->dtype.lanes != 1)
-        return fail(ATTN_E_TYPE, "%s: element type has code %d and %d bits, expected float%d",
+        return attn_fail(ATTN_E_TYPE, "%s: element type has code %d and %d bits, expected float%d",
                     x->name, t->dtype.code, t->dtype.bits, bits);
     if (t->ndim != x->rank)
-        return fail(ATTN_E_RANK, "%s: has %d axes, expected %d", x->name, (int)t->ndim, x->rank);
+        return attn_fail(ATTN_E_RANK, "%s: has %d axes, expected %d", x->name, (int)t->ndim, x->rank);
     if (!t->shape)
-        return fail(ATTN_E_NULL, "%s: shape is NULL", x->name);
+        return attn_fail(ATTN_E_NULL, "%s: shape is NULL", x->name);
     for (int a = 0; a < x->rank; a++) {
         int rc = check_dim(c, x, a, t->shape[a]);
         if (rc)
@@ -144,17 +135,14 @@ check_tensor(struct call *c, int index, const DLTensor *t)
         count = t->shape[a] ? count : 0;
     }
     if (!t->data && count)
-        return fail(ATTN_E_NULL, "%s: data is NULL", x->name);
+        return attn_fail(ATTN_E_NULL, "%s: data is NULL", x->name);
     uintptr_t at = (uintptr_t)t->data + t->byte_offset;
     if (at % (unsigned)(bits / 8))
-        return fail(ATTN_E_STRIDE, "%s: data is not aligned to its element size of %d bytes",
+        return attn_fail(ATTN_E_STRIDE, "%s: data is not aligned to its element size of %d bytes",
                     x->name, bits / 8);
     slot[0] = (int64_t)at;
     return check_strides(c, x, t, slot);
 }
-
-/* Dims every kernel has, in this order. */
-enum { DIM_B, DIM_H, DIM_G, DIM_NQ, DIM_N, DIM_D, DIM_M, NDIMS };
 
 static int
 check_sizes(struct call *c)
@@ -166,16 +154,16 @@ check_sizes(struct call *c)
             d[k] = 0;
     for (unsigned k = 0; k < sizeof positive / sizeof *positive; k++)
         if (d[positive[k]] < 1)
-            return fail(ATTN_E_SHAPE, "%s is %lld, must be at least 1",
+            return attn_fail(ATTN_E_SHAPE, "%s is %lld, must be at least 1",
                         c->k->dims[positive[k]].name, (long long)d[positive[k]]);
     if (d[DIM_H] % d[DIM_G])
-        return fail(ATTN_E_SHAPE, "k: shape[1] is %lld, must divide the number of query heads %lld",
+        return attn_fail(ATTN_E_SHAPE, "k: shape[1] is %lld, must divide the number of query heads %lld",
                     (long long)d[DIM_G], (long long)d[DIM_H]);
     if (d[DIM_N] > INT_MAX / 4 || d[DIM_NQ] > INT_MAX / 4)
-        return fail(ATTN_E_SIZE, "sequences of %lld queries and %lld keys: the limit is %d",
+        return attn_fail(ATTN_E_SIZE, "sequences of %lld queries and %lld keys: the limit is %d",
                     (long long)d[DIM_NQ], (long long)d[DIM_N], INT_MAX / 4);
     if ((c->k->flags & ATTN_NEEDS_POSITIONS) && d[DIM_NQ] > d[DIM_N])
-        return fail(ATTN_E_SHAPE,
+        return attn_fail(ATTN_E_SHAPE,
                     "q: n_q = %lld exceeds n = %lld, but a param is indexed by query position",
                     (long long)d[DIM_NQ], (long long)d[DIM_N]);
     return ATTN_OK;
@@ -185,12 +173,12 @@ static int
 check_kernel(struct call *c, const attn_kernel *k, int entry)
 {
     if (!k)
-        return fail(ATTN_E_NULL, "the kernel is NULL");
+        return attn_fail(ATTN_E_NULL, "the kernel is NULL");
     if (k->abi != ATTN_ABI || k->ndims > MAX_DIMS || k->ndims < NDIMS ||
         k->ntensors > MAX_TENSORS || k->nscalars > MAX_SCALARS)
-        return fail(ATTN_E_ABI, "the kernel has ABI %d, this library has %d", k->abi, ATTN_ABI);
+        return attn_fail(ATTN_E_ABI, "the kernel has ABI %d, this library has %d", k->abi, ATTN_ABI);
     if (entry < 0 || entry >= k->nentries)
-        return fail(ATTN_E_ABI, "entry %d of %d", entry, k->nentries);
+        return attn_fail(ATTN_E_ABI, "entry %d of %d", entry, k->nentries);
     c->k = k;
     for (int d = 0; d < k->ndims; d++) {
         c->slots[d] = k->dims[d].size > 0 ? k->dims[d].size : -1;
@@ -295,68 +283,80 @@ report_zero_row(const struct call *c, int64_t row, attn_exec *exec)
 {
     int64_t nq = c->slots[DIM_NQ], h = c->slots[DIM_H];
     exec->zero_row = row;
-    return fail(ATTN_E_ZERO_ROW, "the normaliser of row b=%lld h=%lld i=%lld is exactly 0",
+    return attn_fail(ATTN_E_ZERO_ROW, "the normaliser of row b=%lld h=%lld i=%lld is exactly 0",
                 (long long)(row / nq / h), (long long)(row / nq % h), (long long)(row % nq));
 }
 
-static int
-run_entry(struct call *c, const attn_entry *e, attn_exec *exec)
+int
+call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec)
 {
-    int64_t plan[2 + ATTN_MAX_PHASES] = {0}, zero_row = INT64_MAX;
+    int64_t plan[ATTN_PLAN] = {0}, zero_row = INT64_MAX;
     size_t shared = 0, local = 0;
     int workers = worker_count(exec);
     const attn_variant *v = choose_variant(e);
     bool check = exec && (exec->flags & ATTN_CHECK);
     if (!v)
-        return fail(ATTN_E_ISA, "this CPU runs none of the %d versions in the kernel", e->variants);
+        return attn_fail(ATTN_E_ISA, "this CPU runs none of the %d versions in the kernel", e->variants);
     if (!c->slots[DIM_B] || !c->slots[DIM_NQ])
         return ATTN_OK;
-    c->slots[c->k->ndims + c->k->ntensors * ATTN_TENSOR_SLOTS + c->k->nscalars] =
-        check ? (int64_t)(uintptr_t)&zero_row : 0;
+    int64_t *report = &c->slots[c->k->ndims + c->k->ntensors * ATTN_TENSOR_SLOTS + c->k->nscalars];
+    report[0] = check ? (int64_t)(uintptr_t)&zero_row : 0;
+    report[1] = (int64_t)(uintptr_t)state;
     e->plan(c->slots, plan);
     size_t need = workspace_bytes(plan, workers, &shared, &local);
     if (!need)
-        return fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
+        return attn_fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
     char *memory = exec ? exec->workspace : NULL, *owned = NULL;
     if (memory && exec->workspace_size < need)
-        return fail(ATTN_E_MEMORY, "the workspace has %zu bytes, %zu are needed for %d workers",
+        return attn_fail(ATTN_E_MEMORY, "the workspace has %zu bytes, %zu are needed for %d workers",
                     exec->workspace_size, need, workers);
     if (!memory)
         memory = owned = malloc(need);
     if (!memory)
-        return fail(ATTN_E_MEMORY, "out of memory: %zu bytes of workspace", need);
+        return attn_fail(ATTN_E_MEMORY, "out of memory: %zu bytes of workspace", need);
     run_phases(c, e, v, plan, memory, shared, local, workers, exec);
     free(owned);
     return zero_row == INT64_MAX ? ATTN_OK : report_zero_row(c, zero_row, exec);
+}
+
+int64_t *
+call_tensor_slots(struct call *c, int t)
+{
+    return &c->slots[c->k->ndims + t * ATTN_TENSOR_SLOTS];
+}
+
+int
+call_prepare(struct call *c, const attn_kernel *kernel, int entry, const DLTensor *const *tensors,
+             const double *scalars)
+{
+    message[0] = 0;
+    int rc = check_kernel(c, kernel, entry);
+    if (!rc && (!tensors || (kernel->nscalars && !scalars)))
+        rc = attn_fail(ATTN_E_NULL, "the argument lists are NULL");
+    for (int t = 0; !rc && t < kernel->ntensors; t++)
+        rc = check_tensor(c, t, tensors[t]);
+    if (!rc)
+        rc = check_sizes(c);
+    for (int s = 0; !rc && s < kernel->nscalars; s++)
+        memcpy(call_tensor_slots(c, kernel->ntensors) + s, &scalars[s], sizeof(double));
+    return rc;
 }
 
 int
 attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors,
             const double *scalars, attn_exec *exec)
 {
-    struct call c;
-    message[0] = 0;
-    int rc = check_kernel(&c, kernel, entry);
-    if (!rc && (!tensors || (kernel->nscalars && !scalars)))
-        rc = fail(ATTN_E_NULL, "the argument lists are NULL");
-    for (int t = 0; !rc && t < kernel->ntensors; t++)
-        rc = check_tensor(&c, t, tensors[t]);
-    if (!rc)
-        rc = check_sizes(&c);
-    if (rc)
-        return rc;
-    for (int s = 0; s < kernel->nscalars; s++)
-        memcpy(&c.slots[kernel->ndims + kernel->ntensors * ATTN_TENSOR_SLOTS + s], &scalars[s],
-               sizeof(double));
-    return run_entry(&c, &kernel->entries[entry], exec);
+    struct call c = {.step = false};
+    int rc = call_prepare(&c, kernel, entry, tensors, scalars);
+    return rc ? rc : call_run(&c, &kernel->entries[entry], NULL, exec);
 }
 
 size_t
 attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DLTensor *k,
                const DLTensor *v)
 {
-    struct call c;
-    int64_t plan[2 + ATTN_MAX_PHASES] = {0};
+    struct call c = {.step = false};
+    int64_t plan[ATTN_PLAN] = {0};
     size_t shared, local;
     const DLTensor *t[3] = {q, k, v};
     message[0] = 0;
@@ -368,6 +368,6 @@ attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DL
     kernel->entries[entry].plan(c.slots, plan);
     size_t need = workspace_bytes(plan, worker_count(NULL), &shared, &local);
     if (!need)
-        fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
+        attn_fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
     return need;
 }

@@ -180,9 +180,15 @@ unit_schedule(struct unit *u, const struct options *o)
     u->prog = schedule_forward(u->arena, u->func, &t, &u->diag);
     if (!u->prog)
         return EXIT_DIAG;
-    const char *why = tile_verify(u->prog, u->arena);
-    if (why)
-        ICE("schedule %s: %s", u->prog->schedule, why);
+    u->stepping = schedule_stepping(u->func, &u->no_step);
+    if (u->stepping == STEP_STATE)
+        u->step = schedule_step(u->arena, u->func, &t, &u->diag);
+    const struct tile_prog *progs[2] = {u->prog, u->step};
+    for (int k = 0; k < 2; k++) {
+        const char *why = progs[k] ? tile_verify(progs[k], u->arena) : NULL;
+        if (why)
+            ICE("schedule %s: %s", progs[k]->schedule, why);
+    }
     return EXIT_OK;
 }
 
@@ -193,6 +199,23 @@ unit_targets(struct unit *u, const struct options *o)
     u->cg.opt_level = (int)o->opt;
     return cg_select_targets(u->arena, o->target, o->mcpu, &u->cg, &why) ? EXIT_OK
                                                                          : usage_error("%s", why);
+}
+
+enum cg_stepping
+unit_stepping(const struct unit *u)
+{
+    static const enum cg_stepping stepping[] = {[STEP_NONE] = CG_STEP_NONE,
+                                                [STEP_STATE] = CG_STEP_STATE,
+                                                [STEP_CACHE] = CG_STEP_CACHE};
+    return stepping[u->stepping];
+}
+
+struct cg_module *
+unit_build(struct unit *u)
+{
+    const struct tile_prog *progs[2] = {u->prog, u->step};
+    u->cg.stepping = unit_stepping(u);
+    return cg_build(u->arena, progs, u->step ? 2 : 1, &u->cg);
 }
 
 int
@@ -214,8 +237,7 @@ unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct c
         return rc;
     if (u->cg.variant[0]->isa > attn_isa_level())
         return usage_error("this machine cannot run code for %s", u->cg.variant[0]->cpu);
-    const struct tile_prog *progs[1] = {u->prog};
-    *m = cg_build(u->arena, progs, 1, &u->cg);
+    *m = unit_build(u);
     *kernel = cg_jit_compile(*m, jit, &why);
     if (!*kernel) {
         fprintf(stderr, "attnc: the just-in-time linker failed: %s\n", why);

@@ -26,7 +26,7 @@ struct options {
     const char *output, *header, *mcpu, *target, *emit, *passes, *print_after, *stop_after,
         *reproduce;
     struct option_list define, at;
-    long threads, seed, opt, query_tile, key_tile, chunk, feature_block;
+    long step, threads, seed, opt, query_tile, key_tile, chunk, feature_block;
     bool json, print_changed, check_each, time_passes, stats, remarks, verbose, help, help_ops,
         help_passes, version;
 };
@@ -59,7 +59,10 @@ struct unit {
     struct derivation why;
     struct asserts asserts;
     int nproven;
-    struct tile_prog *prog;
+    struct tile_prog *prog;        /* entry forward */
+    struct tile_prog *step;        /* entry step of STEP_STATE, or NULL */
+    enum schedule_stepping stepping;
+    const char *no_step;           /* why not, with STEP_NONE */
     struct cg_options cg;
     struct str stats;
     struct dim_override dims[MAX_LIST];
@@ -72,6 +75,9 @@ int unit_open(struct unit *u, const char *path, const struct options *o);
 int unit_lower(struct unit *u, const struct options *o);     /* to the axis IR, assertions proven */
 int unit_passes(struct unit *u, const struct options *o);
 int unit_schedule(struct unit *u, const struct options *o);
+enum cg_stepping unit_stepping(const struct unit *u);
+/* Code for the entries of the unit, for the targets chosen. Free with cg_free. */
+struct cg_module *unit_build(struct unit *u);
 int unit_targets(struct unit *u, const struct options *o);
 void unit_close(struct unit *u);
 /* All stages to machine code in this process. */

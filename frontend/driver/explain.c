@@ -67,6 +67,11 @@ explain_text(const struct unit *u)
            u->func->row_sum_why ? ": " : "", u->func->row_sum_why ? u->func->row_sum_why : "");
     printf("\nschedule\n  %-14s %s\n", u->prog->entry, u->prog->schedule);
     line("mask", u->prog->skipped);
+    if (u->stepping == STEP_NONE)
+        printf("  %-14s none: %s\n", "step", u->no_step);
+    else
+        line("step", u->stepping == STEP_STATE ? "scan, over a state of fixed size"
+                                               : "stream, over a cache of keys and values");
 }
 
 static void

@@ -135,9 +135,8 @@ write_header(struct unit *u, const struct options *o, const char *path)
 {
     struct str s = {0};
     struct options to = *o;
-    const struct tile_prog *progs[1] = {u->prog};
     to.output = path;
-    cg_header(u->func, progs, 1, &s);
+    cg_header(u->func, u->prog->schedule, unit_stepping(u), &s);
     int rc = deliver(&to, str_text(&s), s.len);
     str_free(&s);
     return rc;
@@ -154,8 +153,7 @@ emit_code(struct unit *u, const struct options *o, enum stage stage)
         return rc;
     if (stage == STAGE_ASM && u->cg.nvariants > 1 && !o->output) /* one version is what one reads */
         u->cg.variant[0] = u->cg.variant[u->cg.nvariants - 1], u->cg.nvariants = 1;
-    const struct tile_prog *progs[1] = {u->prog};
-    struct cg_module *m = cg_build(u->arena, progs, 1, &u->cg);
+    struct cg_module *m = unit_build(u);
     enum cg_output kind = stage == STAGE_LLVM  ? CG_LLVM
                           : stage == STAGE_ASM ? CG_ASSEMBLY
                                                : CG_OBJECT;

@@ -109,6 +109,45 @@ as_tensor(const attn_kernel *k, void *data, int rank, int64_t *shape)
                       .shape = shape};
 }
 
+static int
+run_whole(const struct arrays *a, const struct options *o, const DLTensor *const *args)
+{
+    attn_exec exec = {.threads = (int)o->threads};
+    return attn_launch(a->kernel, 0, args, a->scalars, &exec);
+}
+
+/* The sequence o->step tokens at a time, as a decoder would: rows of q, k, v and out as views. */
+static int
+run_steps(const struct arrays *a, const struct options *o, const DLTensor *const *args)
+{
+    attn_exec exec = {.threads = (int)o->threads};
+    const DLTensor *part[VALUES_MAX_TENSORS];
+    DLTensor view[4];
+    int64_t n = args[0]->shape[2], shape[4][4], stride[4][4];
+    attn_state s;
+    for (int t = 0; t < a->kernel->ntensors; t++)
+        part[t] = args[t];
+    int rc = attn_state_init(&s, a->kernel, n);
+    for (int64_t at = 0; at < n && !rc; at += o->step) {
+        for (int t = 0; t < 4; t++) {
+            view[t] = *args[t];
+            for (int d = 3; d >= 0; d--) {
+                shape[t][d] = args[t]->shape[d];
+                stride[t][d] = d == 3 ? 1 : stride[t][d + 1] * args[t]->shape[d + 1];
+            }
+            int64_t left = shape[t][2] - at;
+            shape[t][2] = left < 0 ? 0 : left < o->step ? left : o->step;
+            view[t].shape = shape[t];
+            view[t].strides = stride[t];
+            view[t].byte_offset = (uint64_t)(at * stride[t][2]) * view[t].dtype.bits / 8;
+            part[t] = &view[t];
+        }
+        rc = attn_step(&s, a->kernel, part, a->scalars, &exec);
+    }
+    attn_state_free(&s);
+    return rc;
+}
+
 /* out has q's batch, heads and queries and v's width; attn_launch checks everything. */
 static int
 run_kernel(struct arrays *a, const struct options *o)
@@ -138,9 +177,8 @@ run_kernel(struct arrays *a, const struct options *o)
                       : as_tensor(k, a->at[i].data, a->at[i].rank, a->at[i].shape);
         args[i] = &t[i];
     }
-    attn_exec exec = {.threads = (int)o->threads};
     int rc = EXIT_OK;
-    if (attn_launch(k, 0, args, a->scalars, &exec)) {
+    if (o->step ? run_steps(a, o, args) : run_whole(a, o, args)) {
         fprintf(stderr, "attnc: %s\n", attn_message());
         rc = EXIT_DIAG;
     } else if (!npy_write(o->output, k->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32, 4, shape, out,

@@ -1,0 +1,46 @@
+/* Can a program run token by token? What a query computes must not depend on how long the sequence
+ * will be, and its sums over keys must be of what came before it. */
+#include "passes/schedule.h"
+
+/* True if n reads the length of the sequence, outside the sums over keys it is made of. */
+static bool
+reads_length(const struct ir_func *f, ir_ref n, const ir_ref *stop, int nstops)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (!n)
+        return false;
+    for (int k = 0; k < nstops; k++)
+        if (n == stop[k])
+            return false;
+    if (x->op == IR_dim && (x->attr.id == DIM_N || x->attr.id == DIM_NQ))
+        return true;
+    for (int k = 0; k < x->nargs; k++)
+        if (reads_length(f, x->arg[k], stop, nstops))
+            return true;
+    return false;
+}
+
+enum schedule_stepping
+schedule_stepping(const struct ir_func *f, const char **why)
+{
+    const ir_ref sums[3] = {f->root[ROOT_NUM], f->root[ROOT_DEN], f->root[ROOT_ANY]};
+    for (uint32_t k = 0; k < f->nparams; k++)
+        for (int i = 0; i < f->params[k].rank; i++)
+            if (f->params[k].dims[i] == DIM_N || f->params[k].dims[i] == DIM_NQ) {
+                *why = arena_printf(f->arena, "param %s runs over the whole sequence",
+                                    f->params[k].name);
+                return STEP_NONE;
+            }
+    if (reads_length(f, f->root[ROOT_SIM], NULL, 0) ||
+        reads_length(f, f->root[ROOT_MASK], NULL, 0) ||
+        reads_length(f, f->root[ROOT_OUT], sums, 3)) {
+        *why = "it depends on the length of the whole sequence";
+        return STEP_NONE;
+    }
+    if (!schedule_is_linear(f))
+        return STEP_CACHE;
+    if (schedule_has_scan(f))
+        return STEP_STATE;
+    *why = "it is kernelized but not causal: every query sees every key";
+    return STEP_NONE;
+}

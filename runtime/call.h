@@ -1,0 +1,36 @@
+/* Inside libattn: one call of a kernel, from validation to running, shared by launch.c and state.c. */
+#ifndef ATTN_CALL_H
+#define ATTN_CALL_H
+
+#include <stdbool.h>
+
+#include "runtime/attn.h"
+
+enum { MAX_DIMS = 64, MAX_TENSORS = 40, MAX_SCALARS = 64 };
+/* dims, tensors, scalars, where to report a zero row, the state */
+enum { MAX_SLOTS = MAX_DIMS + MAX_TENSORS * ATTN_TENSOR_SLOTS + MAX_SCALARS + 2 };
+
+/* Dims every kernel has, in this order. */
+enum { DIM_B, DIM_H, DIM_G, DIM_NQ, DIM_N, DIM_D, DIM_M, NDIMS };
+
+/* What is known of the call so far. */
+struct call {
+    const attn_kernel *k;
+    bool step;                      /* k and v hold the new rows only: as many as q has */
+    int64_t slots[MAX_SLOTS];       /* dims first: -1 until bound */
+    const char *bound_by[MAX_DIMS];
+};
+
+#define ATTN_HIDDEN __attribute__((visibility("hidden")))
+
+/* Sets the thread's message and returns status. */
+ATTN_HIDDEN int attn_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Kernel, all tensors and scalars; 0 or a status. Nothing is touched. */
+ATTN_HIDDEN int call_prepare(struct call *c, const attn_kernel *kernel, int entry,
+                             const DLTensor *const *tensors, const double *scalars);
+/* The slots of tensor t: its address, then its strides in elements. */
+ATTN_HIDDEN int64_t *call_tensor_slots(struct call *c, int t);
+/* Runs a prepared call. state: the address of the caller's state, or 0. */
+ATTN_HIDDEN int call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec);
+
+#endif

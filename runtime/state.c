@@ -1,0 +1,320 @@
+/* Token by token: a state of fixed size, or a cache of keys and values.
+ *
+ * A kernel that keeps sums has an entry "step", which is its forward schedule going on from the
+ * state. It numbers positions through the whole sequence, so k and v are presented as views of that
+ * sequence of which only the new rows exist. Any other kernel runs its forward entry on the cache.
+ */
+#include "runtime/call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINE = 64, VERSION = 1 };
+static const char magic[8] = "ATTNST\n";
+
+/* ---- life ---- */
+
+int
+attn_state_init(attn_state *s, const attn_kernel *kernel, int64_t capacity)
+{
+    if (!s || !kernel)
+        return attn_fail(ATTN_E_NULL, "the state or the kernel is NULL");
+    memset(s, 0, sizeof *s);
+    if (!(kernel->flags & (ATTN_STEP_CACHE | ATTN_STEP_STATE)))
+        return attn_fail(ATTN_E_STATE, "%s cannot run step by step", kernel->name);
+    if ((kernel->flags & ATTN_STEP_CACHE) && (capacity < 0 || capacity > (int64_t)1 << 29))
+        return attn_fail(ATTN_E_SIZE, "a cache of %lld tokens: must be from 0 to 2^29",
+                         (long long)capacity);
+    s->kernel = kernel;
+    s->capacity = kernel->flags & ATTN_STEP_CACHE ? capacity : 0;
+    return ATTN_OK;
+}
+
+void
+attn_state_reset(attn_state *s)
+{
+    s->position = 0;
+    if (s->data)
+        memset(s->data, 0, s->bytes);
+}
+
+void
+attn_state_free(attn_state *s)
+{
+    if (!s->borrowed)
+        free(s->data);
+    memset(s, 0, sizeof *s);
+}
+
+static void *
+lines(size_t bytes)
+{
+    void *p = aligned_alloc(LINE, (bytes + LINE) / LINE * LINE);
+    if (p)
+        memset(p, 0, bytes);
+    return p;
+}
+
+int
+attn_state_copy(attn_state *dst, const attn_state *src)
+{
+    attn_state made = *src;
+    if (dst == src)
+        return ATTN_OK;
+    made.borrowed = 0;
+    if (src->data) {
+        made.data = lines(src->bytes);
+        if (!made.data)
+            return attn_fail(ATTN_E_MEMORY, "out of memory: %zu bytes of state", src->bytes);
+        memcpy(made.data, src->data, src->bytes);
+    }
+    attn_state_free(dst);
+    *dst = made;
+    return ATTN_OK;
+}
+
+/* ---- saving ---- */
+
+struct header {
+    char magic[8];
+    uint32_t version, dims;
+    uint64_t kernel, contents; /* hashes */
+    int64_t capacity, position, bytes;
+    int64_t dim[MAX_DIMS];
+};
+
+/* FNV-1a. */
+static uint64_t
+hash(uint64_t h, const void *data, size_t n)
+{
+    for (const unsigned char *p = data; n--; p++)
+        h = (h ^ *p) * 0x100000001b3u;
+    return h;
+}
+
+static uint64_t
+hash_text(uint64_t h, const char *s)
+{
+    return hash(h, s, strlen(s) + 1);
+}
+
+/* What a state's meaning depends on: name, types, dims, tensors, schedules. */
+static uint64_t
+kernel_hash(const attn_kernel *k)
+{
+    uint64_t h = hash_text(0xcbf29ce484222325u, k->name);
+    h = hash(h, &k->type, sizeof k->type);
+    for (int d = 0; d < k->ndims; d++)
+        h = hash(hash_text(h, k->dims[d].name), &k->dims[d].size, sizeof k->dims[d].size);
+    for (int t = 0; t < k->ntensors; t++)
+        h = hash(hash_text(h, k->tensors[t].name), k->tensors[t].dims, sizeof k->tensors[t].dims);
+    for (int e = 0; e < k->nentries; e++)
+        h = hash_text(hash_text(h, k->entries[e].name), k->entries[e].schedule);
+    return h;
+}
+
+size_t
+attn_state_saved_size(const attn_state *s)
+{
+    return sizeof(struct header) + (s->data ? s->bytes : 0);
+}
+
+int
+attn_state_save(const attn_state *s, void *buffer, size_t size)
+{
+    size_t bytes = s->data ? s->bytes : 0;
+    struct header h = {.version = VERSION, .capacity = s->capacity, .position = s->position};
+    if (!s->kernel)
+        return attn_fail(ATTN_E_STATE, "the state was not initialised");
+    if (!buffer || size < attn_state_saved_size(s))
+        return attn_fail(ATTN_E_MEMORY, "the buffer has %zu bytes, %zu are needed", size,
+                         attn_state_saved_size(s));
+    memcpy(h.magic, magic, sizeof magic);
+    h.dims = (uint32_t)s->kernel->ndims;
+    h.kernel = kernel_hash(s->kernel);
+    h.bytes = (int64_t)bytes;
+    memcpy(h.dim, s->dims, sizeof h.dim);
+    h.contents = hash(hash(0xcbf29ce484222325u, &h, sizeof h), s->data, bytes);
+    memcpy(buffer, &h, sizeof h);
+    if (bytes)
+        memcpy((char *)buffer + sizeof h, s->data, bytes);
+    return ATTN_OK;
+}
+
+int
+attn_state_load(attn_state *s, const void *buffer, size_t size)
+{
+    struct header h;
+    attn_state made = {0};
+    if (!s || !s->kernel || !buffer)
+        return attn_fail(ATTN_E_NULL, "the state is not initialised, or there is no buffer");
+    if (size < sizeof h)
+        return attn_fail(ATTN_E_STATE, "%zu bytes are no saved state", size);
+    memcpy(&h, buffer, sizeof h);
+    if (memcmp(h.magic, magic, sizeof magic) || h.version != VERSION)
+        return attn_fail(ATTN_E_STATE, "this is no saved state of this version");
+    if (h.kernel != kernel_hash(s->kernel))
+        return attn_fail(ATTN_E_STATE, "the saved state is of another program than %s",
+                         s->kernel->name);
+    uint64_t contents = h.contents;
+    h.contents = 0;
+    if (h.bytes < 0 || (uint64_t)h.bytes != size - sizeof h ||
+        contents != hash(hash(0xcbf29ce484222325u, &h, sizeof h), (const char *)buffer + sizeof h,
+                         (size_t)h.bytes))
+        return attn_fail(ATTN_E_STATE, "the saved state is damaged or truncated");
+    made.kernel = s->kernel;
+    made.capacity = h.capacity;
+    made.position = h.position;
+    made.bytes = (size_t)h.bytes;
+    memcpy(made.dims, h.dim, sizeof made.dims);
+    if (h.bytes) {
+        made.data = lines(made.bytes);
+        if (!made.data)
+            return attn_fail(ATTN_E_MEMORY, "out of memory: %zu bytes of state", made.bytes);
+        memcpy(made.data, (const char *)buffer + sizeof h, made.bytes);
+    }
+    attn_state_free(s);
+    *s = made;
+    return ATTN_OK;
+}
+
+/* ---- stepping ---- */
+
+/* The sizes of this step are those the state was made for (n and n_q may differ). */
+static int
+check_shape(const attn_state *s, const struct call *c)
+{
+    for (int d = 0; d < c->k->ndims; d++)
+        if (s->data && d != DIM_N && d != DIM_NQ && s->dims[d] != c->slots[d])
+            return attn_fail(ATTN_E_STATE, "%s is %lld, the state was made for %lld",
+                             c->k->dims[d].name, (long long)c->slots[d], (long long)s->dims[d]);
+    return ATTN_OK;
+}
+
+/* Memory for the state at its first step; *fresh tells the caller to drop it if the step fails. */
+static int
+make_memory(attn_state *s, const struct call *c, int64_t bytes, int *fresh)
+{
+    *fresh = 0;
+    if (s->data)
+        return ATTN_OK;
+    if (bytes < 0 || bytes > (int64_t)1 << 46)
+        return attn_fail(ATTN_E_SIZE, "the state for these sizes overflows");
+    s->data = lines((size_t)bytes);
+    if (!s->data)
+        return attn_fail(ATTN_E_MEMORY, "out of memory: %lld bytes of state", (long long)bytes);
+    s->bytes = (size_t)bytes;
+    memcpy(s->dims, c->slots, sizeof *s->dims * (size_t)c->k->ndims);
+    *fresh = 1;
+    return ATTN_OK;
+}
+
+static void
+drop_memory(attn_state *s)
+{
+    free(s->data);
+    s->data = NULL;
+    s->bytes = 0;
+}
+
+static int
+step_sums(attn_state *s, struct call *c, const attn_kernel *kernel, attn_exec *exec)
+{
+    const attn_entry *e = &kernel->entries[1];
+    int64_t plan[ATTN_PLAN] = {0}, element = kernel->type == ATTN_TYPE_F64 ? 8 : 4;
+    int fresh;
+    c->slots[DIM_N] = s->position + c->slots[DIM_NQ];
+    e->plan(c->slots, plan);
+    int rc = make_memory(s, c, plan[2 + ATTN_MAX_PHASES], &fresh);
+    for (int t = 1; t <= 2; t++) { /* row `position` of the sequence is the first that is there */
+        int64_t *slot = call_tensor_slots(c, t);
+        slot[0] -= s->position * slot[3] * element;
+    }
+    if (!rc)
+        rc = call_run(c, e, s->data, exec);
+    if (rc && rc != ATTN_E_ZERO_ROW) {
+        if (fresh)
+            drop_memory(s);
+        return rc;
+    }
+    s->position += c->slots[DIM_NQ];
+    return rc;
+}
+
+/* Rows of tensor t to their places in a cache [B, G, capacity, width]. */
+static void
+append_rows(const attn_state *s, struct call *c, int t, char *cache, int64_t width, int64_t element)
+{
+    const int64_t *slot = call_tensor_slots(c, t), *d = c->slots;
+    for (int64_t b = 0; b < d[DIM_B]; b++)
+        for (int64_t g = 0; g < d[DIM_G]; g++)
+            for (int64_t r = 0; r < d[DIM_NQ]; r++) {
+                int64_t from = b * slot[1] + g * slot[2] + r * slot[3];
+                int64_t to = ((b * d[DIM_G] + g) * s->capacity + s->position + r) * width;
+                memcpy(cache + to * element, (const char *)(uintptr_t)slot[0] + from * element,
+                       (size_t)(width * element));
+            }
+}
+
+static void
+point_to_cache(const attn_state *s, struct call *c, int t, char *cache, int64_t width)
+{
+    int64_t *slot = call_tensor_slots(c, t);
+    slot[0] = (int64_t)(uintptr_t)cache;
+    slot[1] = c->slots[DIM_G] * s->capacity * width;
+    slot[2] = s->capacity * width;
+    slot[3] = width;
+}
+
+static int
+step_cache(attn_state *s, struct call *c, const attn_kernel *kernel, attn_exec *exec)
+{
+    int64_t *d = c->slots, element = kernel->type == ATTN_TYPE_F64 ? 8 : 4, rows, bytes;
+    int fresh;
+    if (d[DIM_NQ] > s->capacity - s->position)
+        return attn_fail(ATTN_E_FULL, "the cache holds %lld of %lld tokens, %lld more do not fit",
+                         (long long)s->position, (long long)s->capacity, (long long)d[DIM_NQ]);
+    if (__builtin_mul_overflow(d[DIM_B] * d[DIM_G], s->capacity, &rows) ||
+        __builtin_mul_overflow(rows, (d[DIM_D] + d[DIM_M]) * element, &bytes))
+        bytes = -1;
+    int rc = make_memory(s, c, bytes, &fresh);
+    if (rc)
+        return rc;
+    char *keys = s->data, *values = keys + rows * d[DIM_D] * element;
+    append_rows(s, c, 1, keys, d[DIM_D], element);
+    append_rows(s, c, 2, values, d[DIM_M], element);
+    d[DIM_N] = s->position + d[DIM_NQ];
+    point_to_cache(s, c, 1, keys, d[DIM_D]);
+    point_to_cache(s, c, 2, values, d[DIM_M]);
+    rc = call_run(c, &kernel->entries[0], NULL, exec);
+    if (rc && rc != ATTN_E_ZERO_ROW) {
+        if (fresh)
+            drop_memory(s);
+        return rc;
+    }
+    s->position += d[DIM_NQ];
+    return rc;
+}
+
+int
+attn_step(attn_state *s, const attn_kernel *kernel, const DLTensor *const *tensors,
+          const double *scalars, attn_exec *exec)
+{
+    struct call c = {.step = true};
+    if (!s || !kernel)
+        return attn_fail(ATTN_E_NULL, "the state or the kernel is NULL");
+    if (s->kernel != kernel)
+        return attn_fail(ATTN_E_STATE,
+                         s->kernel ? "the state is one of %s, not of %s"
+                                   : "the state was not initialised",
+                         s->kernel ? s->kernel->name : "", kernel->name);
+    int rc = call_prepare(&c, kernel, 0, tensors, scalars);
+    if (!rc)
+        rc = check_shape(s, &c);
+    if (!rc && c.slots[DIM_NQ] > ((int64_t)1 << 29) - s->position)
+        rc = attn_fail(ATTN_E_SIZE, "more than 2^29 tokens");
+    if (rc)
+        return rc;
+    return kernel->flags & ATTN_STEP_STATE ? step_sums(s, &c, kernel, exec)
+                                           : step_cache(s, &c, kernel, exec);
+}
