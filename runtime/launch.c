@@ -89,34 +89,53 @@ check_dim(struct call *c, const attn_tensor *x, int axis, int64_t size)
                 (long long)size, dim->name, (long long)c->slots[d]);
 }
 
+/* Rows of an output must not share elements: from the innermost axis outwards, each steps over all
+ * that the axes inside it span. Which axis is inside which is for the strides to say. */
 static int
-check_strides(struct call *c, const attn_tensor *x, const DLTensor *t, int64_t *slot)
+check_overlap(const attn_tensor *x, const DLTensor *t, const int64_t *stride)
+{
+    int order[ATTN_MAX_RANK], n = 0;
+    int64_t span = 1;
+    for (int a = x->rank - 1; a >= 0; a--) {
+        int at = n;
+        if (t->shape[a] <= 1)
+            continue;
+        for (n++; at > 0 && order[at - 1] != x->rank - 1 && stride[order[at - 1]] > stride[a]; at--)
+            order[at] = order[at - 1];
+        order[at] = a;
+    }
+    for (int k = 0; k < n; k++) {
+        int a = order[k];
+        if (stride[a] < span)
+            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, rows would overlap (at least %lld)",
+                        x->name, a, (long long)stride[a], (long long)span);
+        span += (t->shape[a] - 1) * stride[a];
+    }
+    return ATTN_OK;
+}
+
+static int
+check_strides(const attn_tensor *x, const DLTensor *t, int64_t *slot)
 {
     int64_t compact = 1, span = 1;
     for (int a = x->rank - 1; a >= 0; a--) {
-        int64_t size = t->shape[a], stride = t->strides ? t->strides[a] : compact;
+        int64_t size = t->shape[a], stride = t->strides ? t->strides[a] : compact, reach;
         if (a == x->rank - 1 && size > 1 && stride != 1)
             return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, the last axis must be contiguous",
                         x->name, a, (long long)stride);
         if (stride < 0 && size > 1)
             return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, must not be negative", x->name, a,
                         (long long)stride);
-        if (x->is_output && size > 1 && stride < span)
-            return fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, rows would overlap (at least %lld)",
-                        x->name, a, (long long)stride, (long long)span);
-        int64_t reach;
         if (size > 0 && (__builtin_mul_overflow(size - 1, stride, &reach) ||
                          __builtin_add_overflow(reach, span, &reach) || reach > MAX_ELEMENTS))
             return fail(ATTN_E_SIZE, "%s: its elements span more than 2^46", x->name);
-        if (size > 0)
-            span = x->is_output || reach > span ? reach : span;
+        span = size > 0 ? reach : span;
         if (__builtin_mul_overflow(compact, size > 0 ? size : 1, &compact) ||
             compact > MAX_ELEMENTS)
             return fail(ATTN_E_SIZE, "%s: more than 2^46 elements", x->name);
         slot[1 + a] = size > 1 ? stride : 0;
     }
-    (void)c;
-    return ATTN_OK;
+    return x->is_output ? check_overlap(x, t, slot + 1) : ATTN_OK;
 }
 
 static int
@@ -150,7 +169,7 @@ check_tensor(struct call *c, int index, const DLTensor *t)
         return fail(ATTN_E_STRIDE, "%s: data is not aligned to its element size of %d bytes",
                     x->name, bits / 8);
     slot[0] = (int64_t)at;
-    return check_strides(c, x, t, slot);
+    return check_strides(x, t, slot);
 }
 
 /* Dims every kernel has, in this order. */
