@@ -29,6 +29,17 @@ backwards(void *ctx, int workers, void (*fn)(void *, int), void *arg)
         fn(arg, w);
 }
 
+static void
+fill(float *q, float *k, float *v)
+{
+    for (int i = 0; i < N * D; i++) {
+        q[i] = (float)(i % 7) - 3;
+        k[i] = (float)(i % 5) - 2;
+    }
+    for (int i = 0; i < N * M; i++)
+        v[i] = (float)(i % 4);
+}
+
 /* Heads inside rows, as in an array [b, n, h, d] seen transposed: fine, unless rows overlap. */
 static void
 interleaved(float *q, float *k, float *v, float *out)
@@ -46,12 +57,7 @@ int
 main(void)
 {
     float q[N * D], k[N * D], v[N * M], out[N * M], again[N * M];
-    for (int i = 0; i < N * D; i++) {
-        q[i] = (float)(i % 7) - 3;
-        k[i] = (float)(i % 5) - 2;
-    }
-    for (int i = 0; i < N * M; i++)
-        v[i] = (float)(i % 4);
+    fill(q, k, v);
     DLTensor tq = ATTN_F32(q, 1, 1, N, D), tk = ATTN_F32(k, 1, 1, N, D),
              tv = ATTN_F32(v, 1, 1, N, M);
     DLTensor to = ATTN_F32(out, 1, 1, N, M), ta = ATTN_F32(again, 1, 1, N, M), bad;
