@@ -380,12 +380,17 @@ exact_fill(struct exact_run *r, const struct exact_case *c)
         placed_put(&r->x[3], r->image, e, c->want[e]);
 }
 
+void
+exact_reset(struct exact_run *r)
+{
+    memset(r->memory[3], PATTERN, r->x[3].bytes);
+}
+
 int
 exact_launch(struct exact_run *r, const struct exact_case *c, const attn_kernel *k, attn_exec *exec)
 {
     const DLTensor *t[EXACT_TENSORS];
     double scalar = (double)c->scalar;
-    memset(r->memory[3], PATTERN, r->x[3].bytes);
     for (int n = 0; n < k->ntensors; n++) {
         r->x[n].t.data = r->memory[n];
         r->x[n].t.shape = r->x[n].shape;

@@ -57,8 +57,8 @@ struct exact_run {
 void exact_place(struct exact_run *r, const struct exact_case *c, enum layout layout);
 /* Writes the inputs, with NaN between them, and the image of out. */
 void exact_fill(struct exact_run *r, const struct exact_case *c);
-/* A pattern over the whole of out, then attn_launch on these tensors for kernel k (the case's, or a
- * copy of it). */
+void exact_reset(struct exact_run *r); /* a pattern over the whole of out */
+/* Status of attn_launch on these tensors for kernel k (the case's, or a copy of it). */
 int exact_launch(struct exact_run *r, const struct exact_case *c, const attn_kernel *k,
                  attn_exec *exec);
 /* The first element of out whose bits are wrong; -1: none; -2: memory between them was written. */

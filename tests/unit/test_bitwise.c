@@ -73,6 +73,7 @@ run_shape(struct native *kernels, int count, const struct exact_program *p, cons
             attn_exec exec = {.threads = threads};
             if (seed / LAYOUTS % 16) /* OpenMP's threads now and then: they spin */
                 exec.parallel_for = last_first;
+            exact_reset(&r);
             int rc = exact_launch(&r, &c, kernels[k].kernel, &exec);
             int64_t wrong = rc ? 0 : exact_wrong(&r, &c);
             if (rc || wrong != -1)
