@@ -247,13 +247,16 @@ const struct exact_program exact_programs[] = {
 };
 const int exact_program_count = sizeof exact_programs / sizeof *exact_programs;
 
-const char *
-exact_text(struct arena *a, const struct exact_program *p, enum ir_type type)
-{
-    return arena_printf(a, "%s%s", type == TYPE_F64 ? "type f64; " : "", p->text);
-}
-
 /* ---- inputs ---- */
+
+static void *
+must_malloc(size_t n)
+{
+    void *p = malloc(n);
+    if (!p)
+        abort();
+    return p;
+}
 
 static uint64_t
 next(uint64_t *state)
@@ -280,7 +283,7 @@ choose_size(const struct exact_program *p, enum attn_type type, const int64_t *d
     int64_t limit = (int64_t)1 << (type == ATTN_TYPE_F64 ? 53 : 24);
     for (*a = 2; *a >= 1; --*a)
         for (*v = 2; *v >= 1; --*v)
-            if (p->most(d[DIM_D], d[DIM_N], *a) * d[DIM_N] * *v <= limit)
+            if (p->most(d[EX_D], d[EX_N], *a) * d[EX_N] * *v <= limit)
                 return true;
     return false;
 }
@@ -289,9 +292,9 @@ static void
 reference_row(struct exact_case *c, int64_t b, int64_t h, int64_t r, double *out, int64_t *w)
 {
     const int64_t *d = c->dims;
-    int64_t g = b * d[DIM_G] + h * d[DIM_G] / d[DIM_H], den = 0, top = INT64_MIN;
-    struct exact_pair x = {.q = c->in[0] + ((b * d[DIM_H] + h) * d[DIM_NQ] + r) * d[DIM_D],
-                           .D = d[DIM_D], .i = r + d[DIM_N] - d[DIM_NQ], .h = h, .n = d[DIM_N],
+    int64_t g = b * d[EX_G] + h * d[EX_G] / d[EX_H], den = 0, top = INT64_MIN;
+    struct exact_pair x = {.q = c->in[0] + ((b * d[EX_H] + h) * d[EX_NQ] + r) * d[EX_D],
+                           .D = d[EX_D], .i = r + d[EX_N] - d[EX_NQ], .h = h, .n = d[EX_N],
                            .c = c};
     bool any = false;
     for (x.j = 0; x.j < x.n; x.j++) {
@@ -306,10 +309,10 @@ reference_row(struct exact_case *c, int64_t b, int64_t h, int64_t r, double *out
             w[j] = any && w[j] == top;
         den += w[j];
     }
-    for (int64_t m = 0; m < d[DIM_M]; m++) {
+    for (int64_t m = 0; m < d[EX_M]; m++) {
         int64_t sum = 0;
         for (int64_t j = 0; j < x.n; j++)
-            sum += w[j] * c->in[2][(g * x.n + j) * d[DIM_M] + m];
+            sum += w[j] * c->in[2][(g * x.n + j) * d[EX_M] + m];
         /* f64 has more than twice the digits of f32: rounding the quotient twice is harmless */
         double y = !any ? 0 : c->p->result == SUM ? (double)sum : (double)sum / (double)den;
         out[m] = c->kernel->type == ATTN_TYPE_F64 ? y : (double)(float)y;
@@ -323,23 +326,23 @@ exact_make(struct exact_case *c, const struct exact_program *p, const attn_kerne
     int a, v;
     *c = (struct exact_case){.p = p, .kernel = k};
     memcpy(c->dims, dims, sizeof c->dims);
-    c->scalar = (int64_t)(next(&seed) % (uint64_t)(dims[DIM_N] + 2));
+    c->scalar = (int64_t)(next(&seed) % (uint64_t)(dims[EX_N] + 2));
     if (!choose_size(p, (enum attn_type)k->type, dims, &a, &v))
         return false;
     for (int t = 0; t < k->ntensors; t++) {
         int64_t n = tensor_count(&k->tensors[t], dims);
         int most = t == 2 ? v : a;
         c->elements[t] = n;
-        c->in[t] = xmalloc(sizeof(int) * (size_t)(n + 1));
+        c->in[t] = must_malloc(sizeof(int) * (size_t)(n + 1));
         for (int64_t e = 0; e < n; e++)
             c->in[t][e] = (int)(next(&seed) % (uint64_t)(2 * most + 1)) - most;
     }
     c->count = c->elements[3];
-    c->want = xmalloc(sizeof(double) * (size_t)(c->count + 1));
-    int64_t *w = xmalloc(sizeof(int64_t) * (size_t)(dims[DIM_N] + 1)), rows = dims[DIM_NQ];
-    for (int64_t r = 0; r < dims[DIM_B] * dims[DIM_H] * rows; r++)
-        reference_row(c, r / rows / dims[DIM_H], r / rows % dims[DIM_H], r % rows,
-                      c->want + r * dims[DIM_M], w);
+    c->want = must_malloc(sizeof(double) * (size_t)(c->count + 1));
+    int64_t *w = must_malloc(sizeof(int64_t) * (size_t)(dims[EX_N] + 1)), rows = dims[EX_NQ];
+    for (int64_t r = 0; r < dims[EX_B] * dims[EX_H] * rows; r++)
+        reference_row(c, r / rows / dims[EX_H], r / rows % dims[EX_H], r % rows,
+                      c->want + r * dims[EX_M], w);
     free(w);
     return true;
 }
@@ -350,6 +353,72 @@ exact_free(struct exact_case *c)
     for (int t = 0; t < EXACT_TENSORS; t++)
         free(c->in[t]);
     free(c->want);
+}
+
+/* ---- tensors in memory ---- */
+
+void
+placed_init(struct placed *x, const attn_kernel *k, int t, const int64_t *dims, enum layout layout)
+{
+    const attn_tensor *a = &k->tensors[t];
+    int bits = k->type == ATTN_TYPE_F64 ? 64 : 32, order[ATTN_MAX_RANK];
+    int64_t step = 1, last = 0;
+    *x = (struct placed){.count = 1};
+    for (int r = 0; r < a->rank; r++) {
+        x->shape[r] = dims[a->dims[r]];
+        x->count *= x->shape[r];
+        order[r] = r;
+    }
+    if (layout == LAYOUT_HEADS_INSIDE && a->rank == 4) {
+        order[1] = 2;
+        order[2] = 1;
+    }
+    for (int r = a->rank - 1; r >= 0; r--) { /* innermost first */
+        int ax = order[r];
+        x->stride[ax] = step;
+        step *= x->shape[ax] > 0 ? x->shape[ax] : 1;
+        if (layout == LAYOUT_PADDED)
+            step += r == a->rank - 1 ? 3 : 5 * r + 2;
+        else if (layout == LAYOUT_HEADS_INSIDE && r == a->rank - 1)
+            step += 1;
+        last += x->count ? (x->shape[ax] - 1) * x->stride[ax] : 0;
+    }
+    x->bytes = (size_t)(x->count ? last + 1 : 0) * (size_t)(bits / 8);
+    x->t = (DLTensor){.device = {kDLCPU, 0}, .ndim = a->rank,
+                      .dtype = {kDLFloat, (uint8_t)bits, 1}};
+}
+
+char *
+placed_at(const struct placed *x, char *base, int64_t e)
+{
+    int64_t offset = 0;
+    for (int r = x->t.ndim - 1; r >= 0; r--) {
+        offset += e % x->shape[r] * x->stride[r];
+        e /= x->shape[r];
+    }
+    return base + offset * (x->t.dtype.bits / 8);
+}
+
+void
+placed_put(const struct placed *x, char *base, int64_t e, double v)
+{
+    char *at = placed_at(x, base, e);
+    float f = (float)v;
+    memcpy(at, x->t.dtype.bits == 64 ? (void *)&v : (void *)&f, x->t.dtype.bits / 8);
+}
+
+double
+placed_get(const struct placed *x, const char *base, int64_t e)
+{
+    const char *at = placed_at(x, (char *)(uintptr_t)base, e);
+    double d;
+    float f;
+    if (x->t.dtype.bits == 64) {
+        memcpy(&d, at, sizeof d);
+        return d;
+    }
+    memcpy(&f, at, sizeof f);
+    return f;
 }
 
 /* ---- runs ---- */
@@ -374,7 +443,7 @@ exact_fill(struct exact_run *r, const struct exact_case *c)
         for (int64_t e = 0; e < r->x[t].count; e++)
             placed_put(&r->x[t], r->memory[t], e, c->in[t][e]);
     }
-    r->image = xmalloc(r->x[3].bytes + 1);
+    r->image = must_malloc(r->x[3].bytes + 1);
     memset(r->image, PATTERN, r->x[3].bytes);
     for (int64_t e = 0; e < c->count; e++)
         placed_put(&r->x[3], r->image, e, c->want[e]);

@@ -1,11 +1,17 @@
 /* Programs whose results are exact: on small whole numbers every product and sum in them is a whole
  * number that the type holds, so native code must give the same bits as the definition, whatever
  * the order of the sums, the vector length or the fusing of multiply and add. What the bits must
- * be is computed here in int64, pair by pair, by code that shares nothing with the compiler. */
+ * be is computed here in int64, pair by pair, by code that shares nothing with the compiler and
+ * needs nothing but the runtime, so that it runs wherever kernels do. */
 #ifndef ATTNC_TESTS_UNIT_EXACT_H
 #define ATTNC_TESTS_UNIT_EXACT_H
 
-#include "kernels.h"
+#include <stdbool.h>
+
+#include "runtime/attn.h"
+
+/* Sizes, in the order of attn_kernel.dims. */
+enum { EX_B, EX_H, EX_G, EX_NQ, EX_N, EX_D, EX_M, EX_DIMS };
 
 /* One query and one key. */
 struct exact_pair {
@@ -34,7 +40,7 @@ enum { EXACT_TENSORS = 5 };
 struct exact_case {
     const struct exact_program *p;
     const attn_kernel *kernel;
-    int64_t dims[DIM_USER], scalar;
+    int64_t dims[EX_DIMS], scalar;
     int *in[EXACT_TENSORS];
     double *want; /* [B, H, n_q, M], rounded to the kernel's type */
     int64_t elements[EXACT_TENSORS], count; /* count: those of out */
@@ -44,8 +50,28 @@ struct exact_case {
 bool exact_make(struct exact_case *c, const struct exact_program *p, const attn_kernel *k,
                 const int64_t *dims, uint64_t seed);
 void exact_free(struct exact_case *c);
-/* The program's text for a type. */
-const char *exact_text(struct arena *a, const struct exact_program *p, enum ir_type type);
+/* Where the elements of a tensor lie relative to its first one. */
+enum layout {
+    LAYOUT_DENSE,
+    LAYOUT_PADDED,       /* gaps after rows, heads and batches */
+    LAYOUT_HEADS_INSIDE, /* [b, n, h, d] in memory, rows padded by one */
+    LAYOUTS
+};
+
+struct placed {
+    DLTensor t;
+    int64_t shape[ATTN_MAX_RANK], stride[ATTN_MAX_RANK];
+    size_t bytes; /* from the first element to the last */
+    int64_t count;
+};
+
+/* Shape, strides and extent of tensor number t of the kernel for these sizes; t.data stays NULL. */
+void placed_init(struct placed *x, const attn_kernel *k, int t, const int64_t *dims,
+                 enum layout layout);
+/* Element number e in row-major order, as an address in the memory at base. */
+char *placed_at(const struct placed *x, char *base, int64_t e);
+void placed_put(const struct placed *x, char *base, int64_t e, double v);
+double placed_get(const struct placed *x, const char *base, int64_t e);
 
 /* Where a run's tensors are. exact_place gives each its extent (x[t].bytes); the caller points
  * memory[t] to that much. */

@@ -1,5 +1,4 @@
-/* What the unit tests share: programs compiled from text, their kernels in memory, tensors in any
- * layout. */
+/* What the unit tests share: programs compiled from text, and their kernels in memory. */
 #ifndef ATTNC_TESTS_UNIT_KERNELS_H
 #define ATTNC_TESTS_UNIT_KERNELS_H
 
@@ -35,34 +34,11 @@ struct native {
     const struct cg_target *target;
 };
 
-bool native_open(struct native *n, const char *name, const char *text,
+bool native_open(struct native *n, const char *name, const char *text, enum ir_type type,
                  const struct dim_override *dims, int ndims, const struct schedule_tuning *t,
                  const struct cg_target *target);
 void native_close(struct native *n);
 /* The k-th row of targets.def that this machine runs, or NULL. */
 const struct cg_target *native_row(int k);
-
-/* Where the elements of a tensor lie relative to its first one. */
-enum layout {
-    LAYOUT_DENSE,
-    LAYOUT_PADDED,       /* gaps after rows, heads and batches */
-    LAYOUT_HEADS_INSIDE, /* [b, n, h, d] in memory, rows padded by one */
-    LAYOUTS
-};
-
-struct placed {
-    DLTensor t;
-    int64_t shape[ATTN_MAX_RANK], stride[ATTN_MAX_RANK];
-    size_t bytes; /* from the first element to the last */
-    int64_t count;
-};
-
-/* Shape, strides and extent of tensor number t of the kernel for these sizes; t.data stays NULL. */
-void placed_init(struct placed *x, const attn_kernel *k, int t, const int64_t *dims,
-                 enum layout layout);
-/* Element number e in row-major order, as an address in the memory at base. */
-char *placed_at(const struct placed *x, char *base, int64_t e);
-void placed_put(const struct placed *x, char *base, int64_t e, double v);
-double placed_get(const struct placed *x, const char *base, int64_t e);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exact.h"
+#include "kernels.h"
 
 static long passed, failed;
 
@@ -59,8 +60,8 @@ run_shape(struct native *kernels, int count, const struct exact_program *p, cons
     struct exact_case c;
     struct exact_run r;
     if (!exact_make(&c, p, kernels[0].kernel, dims, seed)) {
-        printf("%s is not exact at n=%lld D=%lld\n", p->name, (long long)dims[DIM_N],
-               (long long)dims[DIM_D]);
+        printf("%s is not exact at n=%lld D=%lld\n", p->name, (long long)dims[EX_N],
+               (long long)dims[EX_D]);
         failed++;
         return;
     }
@@ -95,28 +96,26 @@ complete(const struct exact_program *p, uint64_t seed, int64_t *d)
     static const int64_t heads[][3] = {{1, 1, 1}, {2, 4, 2}, {1, 3, 1}, {1, 2, 2}, {3, 2, 1}};
     for (int k = 0; k < 3; k++)
         d[k] = heads[seed % 5][k];
-    d[DIM_NQ] = d[DIM_N];
+    d[EX_NQ] = d[EX_N];
     if (seed % 3 == 1)
-        d[DIM_NQ] = d[DIM_N] / 2 + 1;
+        d[EX_NQ] = d[EX_N] / 2 + 1;
     else if (seed % 7 == 2)
-        d[DIM_NQ] = d[DIM_N] + 5;
-    if (p->positions && d[DIM_NQ] > d[DIM_N])
-        d[DIM_NQ] = d[DIM_N];
+        d[EX_NQ] = d[EX_N] + 5;
+    if (p->positions && d[EX_NQ] > d[EX_N])
+        d[EX_NQ] = d[EX_N];
 }
 
 static bool
 open_all(struct native *kernels, int *count, const struct exact_program *p, const struct config *f)
 {
-    struct arena *a = arena_new();
     struct dim_override fixed[2] = {{"D", f->D}, {"M", f->M}};
     bool ok = true;
     *count = 0;
     for (const struct cg_target *t; ok && (t = native_row(*count)) && *count < ROWS;)
-        ok = native_open(&kernels[(*count)++], p->name, exact_text(a, p, f->type), fixed,
-                         f->D ? 2 : 0, f->tuning, t);
+        ok = native_open(&kernels[(*count)++], p->name, p->text, f->type, fixed, f->D ? 2 : 0,
+                         f->tuning, t);
     if (!ok)
         failed++;
-    arena_free(a);
     return ok;
 }
 
@@ -128,7 +127,7 @@ check_definition(const struct native *n, const struct exact_program *p)
     for (int s = 0; s < 12; s++) {
         struct exact_case c;
         const char *why = "in value";
-        int64_t d[DIM_USER] = {[DIM_N] = s * 5 % 9, [DIM_D] = 1 + s % 4, [DIM_M] = 1 + s % 3};
+        int64_t d[EX_DIMS] = {[EX_N] = s * 5 % 9, [EX_D] = 1 + s % 4, [EX_M] = 1 + s % 3};
         complete(p, (uint64_t)s, d);
         bool ok = exact_make(&c, p, n->kernel, d, (uint64_t)s);
         num *x[EXACT_TENSORS + 1], scalar = {.f = (double)c.scalar};
@@ -173,14 +172,14 @@ grid(const struct exact_program *p, const struct config *f, int step)
     int count;
     bool ok = open_all(kernels, &count, p, f);
     for (int s = 0; ok && s < SIZES * SIZES * SIZES + MORE; s += step) {
-        int64_t d[DIM_USER] = {[DIM_N] = sizes[s / SIZES / SIZES % SIZES],
-                               [DIM_D] = sizes[s / SIZES % SIZES], [DIM_M] = sizes[s % SIZES]};
+        int64_t d[EX_DIMS] = {[EX_N] = sizes[s / SIZES / SIZES % SIZES],
+                               [EX_D] = sizes[s / SIZES % SIZES], [EX_M] = sizes[s % SIZES]};
         uint64_t seed = (uint64_t)s * 7 + (uint64_t)f->type;
         if (s >= SIZES * SIZES * SIZES)
             for (int k = 0; k < 3; k++)
-                d[k == 0 ? DIM_N : k == 1 ? DIM_D : DIM_M] = more[s - SIZES * SIZES * SIZES][k];
+                d[k == 0 ? EX_N : k == 1 ? EX_D : EX_M] = more[s - SIZES * SIZES * SIZES][k];
         complete(p, seed, d);
-        if ((f->D && (d[DIM_D] != f->D || d[DIM_M] != f->M)) || (p->max_D && d[DIM_D] > p->max_D))
+        if ((f->D && (d[EX_D] != f->D || d[EX_M] != f->M)) || (p->max_D && d[EX_D] > p->max_D))
             continue;
         run_shape(kernels, count, p, f, d, seed);
     }
