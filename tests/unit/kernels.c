@@ -1,7 +1,17 @@
 #include "kernels.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* False, after the diagnostics were shown. */
+static bool
+show(struct program *p)
+{
+    fflush(p->diag.out);
+    fwrite(p->said, 1, p->said_len, stdout);
+    return false;
+}
 
 bool
 program_read(struct program *p, const char *name, const char *text,
@@ -12,9 +22,12 @@ program_read(struct program *p, const char *name, const char *text,
     p->arena = arena_new();
     p->scratch = arena_new();
     p->src = source_new(p->arena, name, text, strlen(text));
-    diag_init(&p->diag, p->src, stdout);
+    FILE *out = open_memstream(&p->said, &p->said_len);
+    if (!out)
+        arena_oom();
+    diag_init(&p->diag, p->src, out);
     p->source = frontend_compile(p->arena, p->src, name, dims, ndims, &p->diag, &asserts);
-    return p->source != NULL;
+    return p->source != NULL || show(p);
 }
 
 bool
@@ -25,7 +38,7 @@ program_pass(struct program *p, const char *stop_after)
     if (p->func)
         ir_func_free(p->func);
     p->func = ir_func_clone(p->arena, p->source);
-    return passes_run(p->func, &o, &c) && !p->diag.errors;
+    return (passes_run(p->func, &o, &c) && !p->diag.errors) || show(p);
 }
 
 void
@@ -35,6 +48,8 @@ program_close(struct program *p)
         ir_func_free(p->source);
     if (p->func)
         ir_func_free(p->func);
+    fclose(p->diag.out);
+    free(p->said);
     arena_free(p->scratch);
     arena_free(p->arena);
 }

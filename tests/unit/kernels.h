@@ -14,6 +14,8 @@ struct program {
     struct arena *arena, *scratch;
     struct source *src;
     struct diag diag;
+    char *said; /* what the compiler had to say: shown when something fails */
+    size_t said_len;
     struct derivation why;
     struct ir_func *source, *func;
 };
