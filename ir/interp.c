@@ -355,43 +355,6 @@ eval_leaf(struct interp *x, const struct ir_node *d, struct tensor *out)
 
 /* ---- vector structure: one source vector per position of the other axes ---- */
 
-/* sqrt or plain multinomial p!/alpha! of a non-decreasing tuple, as the mode of op mono asks. */
-static num
-multinomial(enum num_domain dom, const int64_t *a, int p, uint32_t mode)
-{
-    int64_t w = 1, run = 1;
-    for (int k = 1; k < p; k++) {
-        run = a[k] == a[k - 1] ? run + 1 : 1;
-        w = w * (k + 1) / run;
-    }
-    num r = num_from_i(dom, mode ? w : 1);
-    return mode == 2 ? num_apply(dom, IR_sqrt, (ir_attr){0}, r, r, r) : r;
-}
-
-static void
-mono_vector(struct interp *x, const struct ir_node *d, const num *src, int64_t step, int64_t n,
-            num *dst, int64_t dstep)
-{
-    int64_t a[16] = {0}, e = 0;
-    int p = d->attr.num;
-    if (n == 0)
-        return;
-    for (;;) {
-        num f = multinomial(x->in->dom, a, p, d->attr.id);
-        for (int k = 0; k < p; k++)
-            f = num_mul(x->in->dom, f, src[a[k] * step]);
-        dst[e++ * dstep] = f;
-        int k = p - 1;
-        while (k >= 0 && a[k] == n - 1)
-            k--;
-        if (k < 0)
-            return;
-        int64_t v = a[k] + 1;
-        for (; k < p; k++)
-            a[k] = v;
-    }
-}
-
 static int64_t
 part_size(struct interp *x, uint8_t axis)
 {
@@ -406,7 +369,7 @@ structure_vector(struct interp *x, const struct ir_node *d, const num *a, int64_
     uint8_t ax = d->attr.axis, bx = d->attr.axis2;
     int64_t n = part_size(x, ax);
     if (d->op == IR_mono) {
-        mono_vector(x, d, a, sa, n, out, so);
+        num_monomials(x->in->dom, d->attr.num, d->attr.id, a, sa, n, out, so);
     } else if (d->op == IR_rename) {
         for (int64_t k = 0; k < n; k++)
             out[k * so] = a[k * sa];

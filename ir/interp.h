@@ -3,9 +3,10 @@
  * It runs over one of two number domains: f64, or the prime field GF(2^61 - 1), in which any
  * algebraic rewrite that is wrong differs with overwhelming probability (Schwartz-Zippel) and no
  * tolerance is involved. In the field, sqrt(x) is x^((p+1)/4) (multiplicative, and a root
- * wherever one exists) and functions that are not algebraic are a fixed hash of (function,
- * argument); comparisons compare representatives; the "real" numbers -inf and exp have no
- * homomorphism there, so programs with rmax are validated in f64 instead. */
+ * wherever one exists; its square is -x elsewhere, as for x = 3) and functions that are not
+ * algebraic are a fixed hash of (function, argument); comparisons compare representatives; the
+ * "real" numbers -inf and exp have no homomorphism there, so programs with rmax are validated in
+ * f64 instead. */
 #ifndef ATTNC_IR_INTERP_H
 #define ATTNC_IR_INTERP_H
 
@@ -23,9 +24,14 @@ enum num_domain { NUM_F64, NUM_GF };
 num num_apply(enum num_domain dom, enum ir_op op, ir_attr attr, num a, num b, num c);
 num num_from_q(enum num_domain dom, const fmpq_t q);
 num num_from_i(enum num_domain dom, int64_t i);
+/* A number as a double; of the field, the whole number of least magnitude that it stands for. */
+double num_to_f(enum num_domain dom, num a);
 num num_add(enum num_domain dom, num a, num b);
 num num_mul(enum num_domain dom, num a, num b);
 num num_max(enum num_domain dom, num a, num b);
+/* The monomials of degree p of n numbers, lexicographic; mode as in op mono (ir_attr.id). */
+void num_monomials(enum num_domain dom, int p, uint32_t mode, const num *x, int64_t step, int64_t n,
+                   num *out, int64_t out_step);
 
 /* The values of a run. Tensors are dense, row-major: q [B,H,n_q,D] k [B,G,n,D] v [B,G,n,M];
  * params in their declared shape (rank 0: one number). Query head h reads key head h*G/H.

@@ -234,6 +234,14 @@ num_from_i(enum num_domain dom, int64_t i)
     return (num){.u = i < 0 ? gf_neg(gf_add(m, 1)) : m};
 }
 
+double
+num_to_f(enum num_domain dom, num a)
+{
+    if (dom == NUM_F64)
+        return a.f;
+    return gf_negative(a.u) ? -(double)gf_neg(a.u) : (double)a.u;
+}
+
 /* Correctly rounded in f64. */
 num
 num_from_q(enum num_domain dom, const fmpq_t q)
@@ -250,4 +258,40 @@ num_from_q(enum num_domain dom, const fmpq_t q)
     r.f = mpfr_get_d(x, MPFR_RNDN);
     mpfr_clear(x);
     return r;
+}
+
+/* sqrt or plain multinomial p!/alpha! of a non-decreasing tuple, as the mode of op mono asks. */
+static num
+multinomial(enum num_domain dom, const int64_t *a, int p, uint32_t mode)
+{
+    int64_t w = 1, run = 1;
+    for (int k = 1; k < p; k++) {
+        run = a[k] == a[k - 1] ? run + 1 : 1;
+        w = w * (k + 1) / run;
+    }
+    num r = num_from_i(dom, mode ? w : 1);
+    return mode == 2 ? num_apply(dom, IR_sqrt, (ir_attr){0}, r, r, r) : r;
+}
+
+void
+num_monomials(enum num_domain dom, int p, uint32_t mode, const num *x, int64_t step, int64_t n,
+              num *out, int64_t out_step)
+{
+    int64_t a[16] = {0}, e = 0;
+    if (n == 0)
+        return;
+    for (;;) {
+        num f = multinomial(dom, a, p, mode);
+        for (int k = 0; k < p; k++)
+            f = num_mul(dom, f, x[a[k] * step]);
+        out[e++ * out_step] = f;
+        int k = p - 1;
+        while (k >= 0 && a[k] == n - 1)
+            k--;
+        if (k < 0)
+            return;
+        int64_t v = a[k] + 1;
+        for (; k < p; k++)
+            a[k] = v;
+    }
 }

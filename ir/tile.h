@@ -92,7 +92,7 @@ struct tile_stmt {
     struct tile_stmt *body, *next;
 };
 
-enum { TILE_MAX_VARS = 256, TILE_MAX_BUFS = 512 };
+enum { TILE_MAX_VARS = 1024, TILE_MAX_BUFS = 4096 };
 
 struct tile_prog {
     struct arena *arena;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "runtime/attn.h"
-#include "runtime/sympow.h"
 
 struct exec {
     const struct tile_prog *p;
@@ -480,15 +479,13 @@ static void
 exec_mono(struct exec *e, const struct tile_stmt *s)
 {
     int64_t n = x_of(e, s->v[0].rows), d = x_of(e, s->v[1].cols), m = x_of(e, s->v[0].cols);
-    if (e->in->dom != NUM_F64)
-        ICE("ordered monomials have square roots: they are not run over the field");
-    double *x = xmalloc(sizeof *x * (size_t)(d + m)), *f = x + d;
+    num *x = xmalloc(sizeof *x * (size_t)(d + m)), *f = x + d;
     for (int64_t r = 0; r < n; r++) {
         for (int64_t c = 0; c < d; c++)
-            x[c] = at(e, &s->v[1], r, c)->f;
-        attn_monomials_f64(x, d, s->num[0], s->num[1], f);
+            x[c] = *at(e, &s->v[1], r, c);
+        num_monomials(e->in->dom, s->num[0], (uint32_t)s->num[1], x, 1, d, f, 1);
         for (int64_t c = 0; c < m; c++)
-            at(e, &s->v[0], r, c)->f = f[c];
+            *at(e, &s->v[0], r, c) = f[c];
     }
     free(x);
 }
@@ -570,7 +567,7 @@ tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
     *e->count = local;
     e->scalars = xmalloc(sizeof(double) * (p->func->nparams + 1));
     for (uint32_t k = 0; k < p->func->nparams; k++)
-        e->scalars[k] = p->func->params[k].rank ? 0 : in->params[k][0].f;
+        e->scalars[k] = p->func->params[k].rank ? 0 : num_to_f(in->dom, in->params[k][0]);
     e->memo = xmalloc(sizeof(num) * p->func->nnodes);
     e->stamp = xmalloc(sizeof(uint64_t) * p->func->nnodes);
     for (uint32_t k = 0; k < p->func->nnodes; k++)

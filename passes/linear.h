@@ -3,9 +3,11 @@
 #ifndef ATTNC_PASSES_LINEAR_H
 #define ATTNC_PASSES_LINEAR_H
 
+#include "passes/rewrite.h"
 #include "passes/schedule.h"
 
-enum { MAX_BLOCKS = 64, MAX_TERMS = 96 };
+/* expand diagnoses more than PASS_MAX_TERMS groups of features; what follows from them fits. */
+enum { MAX_BLOCKS = PASS_MAX_TERMS + 8, MAX_TERMS = 2 * PASS_MAX_TERMS + 8 };
 
 enum block_kind {
     BLOCK_ONE,     /* one number per token */

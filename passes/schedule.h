@@ -28,7 +28,7 @@ struct stmt_list {
     struct tile_stmt *first, *last;
 };
 
-enum { SCHED_MAX_HELD = 128 };
+enum { SCHED_MAX_HELD = 2048 };
 
 struct sched {
     struct tile_prog *p;

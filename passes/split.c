@@ -5,6 +5,8 @@
 
 #include <flint/fmpz_factor.h>
 
+enum { MAX_POWER = 256 }; /* of one factor: no feature map depends on it */
+
 /* ---- atoms ---- */
 
 static int
@@ -212,7 +214,37 @@ fixed_number(struct split *s, ir_ref n, fmpq_t out)
     return true;
 }
 
-/* Constants are taken out of one-sided scalars; what is left is one atom. */
+/* n if it reads as a single term, else NULL (nothing reported). Sums are not even tried, so that
+ * one-sided products of them stay whole. */
+static split_poly *
+single_term(struct split *s, ir_ref n)
+{
+    enum ir_op op = (enum ir_op)s->f->nodes[n].op;
+    if (op == IR_add || op == IR_sub)
+        return NULL;
+    split_poly *p = split_scalar(s, n);
+    return p && fmpq_mpoly_length(p, s->ctx) == 1 ? p : NULL;
+}
+
+/* Products and powers of single terms are terms again: what expand makes of factors (i^2 out of
+ * (i - j)^2, or i*norm(q)) must read back as those factors. NULL: none of that. */
+static split_poly *
+split_monomial(struct split *s, const struct ir_node *x)
+{
+    if (x->op == IR_powi && x->attr.num >= 0 && x->attr.num <= MAX_POWER) {
+        split_poly *base = single_term(s, x->arg[0]), *r = base ? poly_int(s, 1) : NULL;
+        for (int k = 0; k < x->attr.num && r; k++)
+            r = poly_mul(s, r, base, x->span);
+        return r;
+    }
+    if (x->op != IR_mul)
+        return NULL;
+    split_poly *a = single_term(s, x->arg[0]), *b = a ? single_term(s, x->arg[1]) : NULL;
+    return poly_mul(s, a, b, x->span);
+}
+
+/* Constants are taken out of one-sided scalars, and products are taken apart; what is left is one
+ * atom each. */
 static split_poly *
 split_one_sided(struct split *s, ir_ref n)
 {
@@ -240,7 +272,8 @@ split_one_sided(struct split *s, ir_ref n)
         return poly_pow(s, split_scalar(s, x.arg[0]), (ulong)x.attr.num, x.span);
     if (neutral && x.op == IR_sqrt)
         return split_root(s, n);
-    return poly_atom(s, split_atom_scalar(s, n));
+    p = split_monomial(s, &x);
+    return p || s->failed ? p : poly_atom(s, split_atom_scalar(s, n));
 }
 
 /* ---- nodes that pair query and key ---- */

@@ -20,6 +20,20 @@ needs_f64(const struct ir_func *f, struct arena *a)
     return false;
 }
 
+/* True if a live node takes roots. Where a number has none in the field, the square of sqrt(x) is
+ * -x there: rewrites that combine roots need another look. */
+static bool
+takes_roots(const struct ir_func *f, struct arena *a)
+{
+    bool *live = ir_live(f, a);
+    for (uint32_t k = 1; k < f->nnodes; k++) {
+        const struct ir_node *x = &f->nodes[k];
+        if (live[k] && (x->op == IR_sqrt || (x->op == IR_mono && x->attr.id == 2)))
+            return true;
+    }
+    return false;
+}
+
 static num
 random_num(enum num_domain dom, uint64_t *state)
 {
@@ -41,12 +55,11 @@ equal(enum num_domain dom, num a, num b)
     return fabs(a.f - b.f) <= 1e-6 * scale;
 }
 
-bool
-passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *d, uint64_t seed,
-             const char **why)
+/* The outputs for one random input of a domain. What cannot be evaluated agrees. */
+static bool
+agree_in(enum num_domain dom, const struct ir_func *a, const struct ir_func *b, const int64_t *d,
+         uint64_t seed, struct arena *m, const char **why)
 {
-    struct arena *m = arena_new();
-    enum num_domain dom = needs_f64(a, m) || needs_f64(b, m) ? NUM_F64 : NUM_GF;
     int64_t nq = d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_D],
             nk = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_D];
     int64_t nv = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_M],
@@ -72,6 +85,19 @@ passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *d,
     bool same = true;
     for (int64_t k = 0; ok && k < no && same; k++)
         same = equal(dom, p[k], r[k]);
+    return same;
+}
+
+bool
+passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *d, uint64_t seed,
+             const char **why)
+{
+    struct arena *m = arena_new();
+    bool field = !needs_f64(a, m) && !needs_f64(b, m);
+    bool roots = takes_roots(a, m) || takes_roots(b, m);
+    bool same = agree_in(field ? NUM_GF : NUM_F64, a, b, d, seed, m, why);
+    if (!same && field && roots)
+        same = agree_in(NUM_F64, a, b, d, seed, m, why);
     if (!same)
         *why = "the outputs differ on random inputs";
     arena_free(m);

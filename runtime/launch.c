@@ -44,11 +44,16 @@ const char *
 attn_status_text(int status)
 {
     static const char *const text[] = {
-        [ATTN_OK] = "ok", [ATTN_E_NULL] = "a required pointer is null",
-        [ATTN_E_RANK] = "wrong number of axes", [ATTN_E_SHAPE] = "wrong shape",
-        [ATTN_E_TYPE] = "wrong element type", [ATTN_E_STRIDE] = "unsupported strides",
-        [ATTN_E_DEVICE] = "not in CPU memory", [ATTN_E_SIZE] = "sizes overflow",
-        [ATTN_E_MEMORY] = "out of memory", [ATTN_E_ISA] = "no version for this CPU",
+        [ATTN_OK] = "ok",
+        [ATTN_E_NULL] = "a required pointer is null",
+        [ATTN_E_RANK] = "wrong number of axes",
+        [ATTN_E_SHAPE] = "wrong shape",
+        [ATTN_E_TYPE] = "wrong element type",
+        [ATTN_E_STRIDE] = "unsupported strides",
+        [ATTN_E_DEVICE] = "not in CPU memory",
+        [ATTN_E_SIZE] = "sizes overflow",
+        [ATTN_E_MEMORY] = "out of memory",
+        [ATTN_E_ISA] = "no version for this CPU",
         [ATTN_E_ABI] = "object and runtime library do not fit together",
         [ATTN_E_ZERO_ROW] = "a row's normaliser is zero",
         [ATTN_E_STATE] = "the state is of another program or shape, or damaged",
@@ -74,40 +79,62 @@ check_dim(struct call *c, const attn_tensor *x, int axis, int64_t size)
     if (c->slots[d] == size)
         return ATTN_OK;
     if (c->bound_by[d])
-        return attn_fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld as in %s", x->name,
-                    axis, (long long)size, dim->name, (long long)c->slots[d], c->bound_by[d]);
+        return attn_fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld as in %s",
+                         x->name, axis, (long long)size, dim->name, (long long)c->slots[d],
+                         c->bound_by[d]);
     return attn_fail(ATTN_E_SHAPE, "%s: shape[%d] is %lld, expected %s = %lld", x->name, axis,
-                (long long)size, dim->name, (long long)c->slots[d]);
+                     (long long)size, dim->name, (long long)c->slots[d]);
+}
+
+/* Rows of an output must not share elements: from the innermost axis outwards, each steps over all
+ * that the axes inside it span. Which axis is inside which is for the strides to say. */
+static int
+check_overlap(const attn_tensor *x, const DLTensor *t, const int64_t *stride)
+{
+    int order[ATTN_MAX_RANK], n = 0;
+    int64_t span = 1;
+    for (int a = x->rank - 1; a >= 0; a--) {
+        int at = n;
+        if (t->shape[a] <= 1)
+            continue;
+        for (n++; at > 0 && order[at - 1] != x->rank - 1 && stride[order[at - 1]] > stride[a]; at--)
+            order[at] = order[at - 1];
+        order[at] = a;
+    }
+    for (int k = 0; k < n; k++) {
+        int a = order[k];
+        if (stride[a] < span)
+            return attn_fail(ATTN_E_STRIDE,
+                             "%s: stride[%d] is %lld, rows would overlap (at least %lld)", x->name,
+                             a, (long long)stride[a], (long long)span);
+        span += (t->shape[a] - 1) * stride[a];
+    }
+    return ATTN_OK;
 }
 
 static int
-check_strides(struct call *c, const attn_tensor *x, const DLTensor *t, int64_t *slot)
+check_strides(const attn_tensor *x, const DLTensor *t, int64_t *slot)
 {
     int64_t compact = 1, span = 1;
     for (int a = x->rank - 1; a >= 0; a--) {
-        int64_t size = t->shape[a], stride = t->strides ? t->strides[a] : compact;
+        int64_t size = t->shape[a], stride = t->strides ? t->strides[a] : compact, reach;
         if (a == x->rank - 1 && size > 1 && stride != 1)
-            return attn_fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, the last axis must be contiguous",
-                        x->name, a, (long long)stride);
+            return attn_fail(ATTN_E_STRIDE,
+                             "%s: stride[%d] is %lld, the last axis must be contiguous", x->name, a,
+                             (long long)stride);
         if (stride < 0 && size > 1)
-            return attn_fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, must not be negative", x->name, a,
-                        (long long)stride);
-        if (x->is_output && size > 1 && stride < span)
-            return attn_fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, rows would overlap (at least %lld)",
-                        x->name, a, (long long)stride, (long long)span);
-        int64_t reach;
+            return attn_fail(ATTN_E_STRIDE, "%s: stride[%d] is %lld, must not be negative", x->name,
+                             a, (long long)stride);
         if (size > 0 && (__builtin_mul_overflow(size - 1, stride, &reach) ||
                          __builtin_add_overflow(reach, span, &reach) || reach > MAX_ELEMENTS))
             return attn_fail(ATTN_E_SIZE, "%s: its elements span more than 2^46", x->name);
-        if (size > 0)
-            span = x->is_output || reach > span ? reach : span;
+        span = size > 0 ? reach : span;
         if (__builtin_mul_overflow(compact, size > 0 ? size : 1, &compact) ||
             compact > MAX_ELEMENTS)
             return attn_fail(ATTN_E_SIZE, "%s: more than 2^46 elements", x->name);
         slot[1 + a] = size > 1 ? stride : 0;
     }
-    (void)c;
-    return ATTN_OK;
+    return x->is_output ? check_overlap(x, t, slot + 1) : ATTN_OK;
 }
 
 static int
@@ -120,12 +147,13 @@ check_tensor(struct call *c, int index, const DLTensor *t)
         return attn_fail(ATTN_E_NULL, "%s: the tensor is NULL", x->name);
     if (t->device.device_type != kDLCPU)
         return attn_fail(ATTN_E_DEVICE, "%s: device type is %d, must be CPU memory", x->name,
-                    (int)t->device.device_type);
+                         (int)t->device.device_type);
     if (t->dtype.code != kDLFloat || t->dtype.bits != bits || t->dtype.lanes != 1)
         return attn_fail(ATTN_E_TYPE, "%s: element type has code %d and %d bits, expected float%d",
-                    x->name, t->dtype.code, t->dtype.bits, bits);
+                         x->name, t->dtype.code, t->dtype.bits, bits);
     if (t->ndim != x->rank)
-        return attn_fail(ATTN_E_RANK, "%s: has %d axes, expected %d", x->name, (int)t->ndim, x->rank);
+        return attn_fail(ATTN_E_RANK, "%s: has %d axes, expected %d", x->name, (int)t->ndim,
+                         x->rank);
     if (!t->shape)
         return attn_fail(ATTN_E_NULL, "%s: shape is NULL", x->name);
     for (int a = 0; a < x->rank; a++) {
@@ -139,9 +167,9 @@ check_tensor(struct call *c, int index, const DLTensor *t)
     uintptr_t at = (uintptr_t)t->data + t->byte_offset;
     if (at % (unsigned)(bits / 8))
         return attn_fail(ATTN_E_STRIDE, "%s: data is not aligned to its element size of %d bytes",
-                    x->name, bits / 8);
+                         x->name, bits / 8);
     slot[0] = (int64_t)at;
-    return check_strides(c, x, t, slot);
+    return check_strides(x, t, slot);
 }
 
 static int
@@ -155,17 +183,18 @@ check_sizes(struct call *c)
     for (unsigned k = 0; k < sizeof positive / sizeof *positive; k++)
         if (d[positive[k]] < 1)
             return attn_fail(ATTN_E_SHAPE, "%s is %lld, must be at least 1",
-                        c->k->dims[positive[k]].name, (long long)d[positive[k]]);
+                             c->k->dims[positive[k]].name, (long long)d[positive[k]]);
     if (d[DIM_H] % d[DIM_G])
-        return attn_fail(ATTN_E_SHAPE, "k: shape[1] is %lld, must divide the number of query heads %lld",
-                    (long long)d[DIM_G], (long long)d[DIM_H]);
+        return attn_fail(ATTN_E_SHAPE,
+                         "k: shape[1] is %lld, must divide the number of query heads %lld",
+                         (long long)d[DIM_G], (long long)d[DIM_H]);
     if (d[DIM_N] > INT_MAX / 4 || d[DIM_NQ] > INT_MAX / 4)
         return attn_fail(ATTN_E_SIZE, "sequences of %lld queries and %lld keys: the limit is %d",
-                    (long long)d[DIM_NQ], (long long)d[DIM_N], INT_MAX / 4);
+                         (long long)d[DIM_NQ], (long long)d[DIM_N], INT_MAX / 4);
     if ((c->k->flags & ATTN_NEEDS_POSITIONS) && d[DIM_NQ] > d[DIM_N])
         return attn_fail(ATTN_E_SHAPE,
-                    "q: n_q = %lld exceeds n = %lld, but a param is indexed by query position",
-                    (long long)d[DIM_NQ], (long long)d[DIM_N]);
+                         "q: n_q = %lld exceeds n = %lld, but a param is indexed by query position",
+                         (long long)d[DIM_NQ], (long long)d[DIM_N]);
     return ATTN_OK;
 }
 
@@ -176,7 +205,8 @@ check_kernel(struct call *c, const attn_kernel *k, int entry)
         return attn_fail(ATTN_E_NULL, "the kernel is NULL");
     if (k->abi != ATTN_ABI || k->ndims > MAX_DIMS || k->ndims < NDIMS ||
         k->ntensors > MAX_TENSORS || k->nscalars > MAX_SCALARS)
-        return attn_fail(ATTN_E_ABI, "the kernel has ABI %d, this library has %d", k->abi, ATTN_ABI);
+        return attn_fail(ATTN_E_ABI, "the kernel has ABI %d, this library has %d", k->abi,
+                         ATTN_ABI);
     if (entry < 0 || entry >= k->nentries)
         return attn_fail(ATTN_E_ABI, "entry %d of %d", entry, k->nentries);
     c->k = k;
@@ -284,7 +314,7 @@ report_zero_row(const struct call *c, int64_t row, attn_exec *exec)
     int64_t nq = c->slots[DIM_NQ], h = c->slots[DIM_H];
     exec->zero_row = row;
     return attn_fail(ATTN_E_ZERO_ROW, "the normaliser of row b=%lld h=%lld i=%lld is exactly 0",
-                (long long)(row / nq / h), (long long)(row / nq % h), (long long)(row % nq));
+                     (long long)(row / nq / h), (long long)(row / nq % h), (long long)(row % nq));
 }
 
 int
@@ -296,7 +326,8 @@ call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec)
     const attn_variant *v = choose_variant(e);
     bool check = exec && (exec->flags & ATTN_CHECK);
     if (!v)
-        return attn_fail(ATTN_E_ISA, "this CPU runs none of the %d versions in the kernel", e->variants);
+        return attn_fail(ATTN_E_ISA, "this CPU runs none of the %d versions in the kernel",
+                         e->variants);
     if (!c->slots[DIM_B] || !c->slots[DIM_NQ])
         return ATTN_OK;
     int64_t *report = &c->slots[c->k->ndims + c->k->ntensors * ATTN_TENSOR_SLOTS + c->k->nscalars];
@@ -308,8 +339,9 @@ call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec)
         return attn_fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
     char *memory = exec ? exec->workspace : NULL, *owned = NULL;
     if (memory && exec->workspace_size < need)
-        return attn_fail(ATTN_E_MEMORY, "the workspace has %zu bytes, %zu are needed for %d workers",
-                    exec->workspace_size, need, workers);
+        return attn_fail(ATTN_E_MEMORY,
+                         "the workspace has %zu bytes, %zu are needed for %d workers",
+                         exec->workspace_size, need, workers);
     if (!memory)
         memory = owned = malloc(need);
     if (!memory)

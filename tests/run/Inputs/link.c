@@ -29,16 +29,35 @@ backwards(void *ctx, int workers, void (*fn)(void *, int), void *arg)
         fn(arg, w);
 }
 
-int
-main(void)
+static void
+fill(float *q, float *k, float *v)
 {
-    float q[N * D], k[N * D], v[N * M], out[N * M], again[N * M];
     for (int i = 0; i < N * D; i++) {
         q[i] = (float)(i % 7) - 3;
         k[i] = (float)(i % 5) - 2;
     }
     for (int i = 0; i < N * M; i++)
         v[i] = (float)(i % 4);
+}
+
+/* Heads inside rows, as in an array [b, n, h, d] seen transposed: fine, unless rows overlap. */
+static void
+interleaved(float *q, float *k, float *v, float *out)
+{
+    DLTensor tq = ATTN_F32(q, 1, 2, 2, D), tk = ATTN_F32(k, 1, 2, 2, D);
+    DLTensor tv = ATTN_F32(v, 1, 2, 2, 2), to = ATTN_F32(out, 1, 2, 2, 2);
+    int64_t inside[4] = {8, 2, 4, 1}, overlapping[4] = {8, 2, 3, 1};
+    to.strides = inside;
+    expect(quadratic_forward(&tq, &tk, &tv, &to, NULL), ATTN_OK);
+    to.strides = overlapping;
+    expect(quadratic_forward(&tq, &tk, &tv, &to, NULL), ATTN_E_STRIDE);
+}
+
+int
+main(void)
+{
+    float q[N * D], k[N * D], v[N * M], out[N * M], again[N * M];
+    fill(q, k, v);
     DLTensor tq = ATTN_F32(q, 1, 1, N, D), tk = ATTN_F32(k, 1, 1, N, D),
              tv = ATTN_F32(v, 1, 1, N, M);
     DLTensor to = ATTN_F32(out, 1, 1, N, M), ta = ATTN_F32(again, 1, 1, N, M), bad;
@@ -74,6 +93,7 @@ main(void)
     bad = to;
     bad.strides = flat;
     expect(quadratic_forward(&tq, &tk, &tv, &bad, NULL), ATTN_E_STRIDE);
+    interleaved(q, k, v, again);
     attn_exec exec = {.workspace = again, .workspace_size = 64, .threads = 1};
     expect(quadratic_forward(&tq, &tk, &tv, &to, &exec), ATTN_E_MEMORY);
     size_t need = quadratic_workspace(&tq, &tk, &tv);

@@ -1,0 +1,233 @@
+/* Native code, bit for bit: real programs, every instruction set this machine has, every shape of
+ * {1,2,3,7,16,17,64,65}^3 for n, D, M, grouped heads, n_q other than n, padded strides, one worker
+ * and three. The programs and what must come out are in exact.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exact.h"
+#include "kernels.h"
+
+static long passed, failed;
+
+/* One way of compiling a program. */
+struct config {
+    enum ir_type type;
+    const struct schedule_tuning *tuning;
+    int64_t D, M; /* fixed sizes, or 0 */
+};
+
+enum { ROWS = 4, WORKERS = 3 };
+
+/* Several tiles of queries, keys, chunks and features in sequences of 65. */
+static const struct schedule_tuning small = {
+    .query_tile = 16, .key_tile = 16, .chunk = 16, .feature_block = 40};
+
+/* Workers one after the other, the last one first: it does everything, in its own workspace. */
+static void
+last_first(void *ctx, int workers, void (*fn)(void *, int), void *arg)
+{
+    (void)ctx;
+    for (int w = workers; w-- > 0;)
+        fn(arg, w);
+}
+
+static void
+report(const struct exact_case *c, const struct native *n, const struct config *f, const char *how,
+       int rc, const struct exact_run *r, int64_t wrong)
+{
+    const int64_t *d = c->dims;
+    if (failed++ > 30)
+        return;
+    printf("FAILED %s %s %s, tile %d, %s, B=%lld H=%lld G=%lld n_q=%lld n=%lld D=%lld M=%lld%s: ",
+           c->p->name, n->target->name, f->type == TYPE_F64 ? "f64" : "f32", f->tuning->query_tile,
+           how, (long long)d[0], (long long)d[1], (long long)d[2], (long long)d[3], (long long)d[4],
+           (long long)d[5], (long long)d[6], f->D ? " fixed" : "");
+    if (rc)
+        printf("%s\n", attn_message());
+    else if (wrong < 0)
+        printf("memory between the rows of out was written\n");
+    else
+        printf("out[%lld] is %.17g, must be %.17g\n", (long long)wrong,
+               placed_get(&r->x[3], r->memory[3], wrong), c->want[wrong]);
+}
+
+/* One shape on all kernels of a config. */
+static void
+run_shape(struct native *kernels, int count, const struct exact_program *p, const struct config *f,
+          const int64_t *dims, uint64_t seed)
+{
+    struct exact_case c;
+    struct exact_run r;
+    if (!exact_make(&c, p, kernels[0].kernel, dims, seed)) {
+        printf("%s is not exact at n=%lld D=%lld\n", p->name, (long long)dims[EX_N],
+               (long long)dims[EX_D]);
+        failed++;
+        return;
+    }
+    exact_place(&r, &c, (enum layout)(seed % LAYOUTS));
+    for (int t = 0; t < c.kernel->ntensors; t++)
+        r.memory[t] = xmalloc(r.x[t].bytes + 1);
+    exact_fill(&r, &c);
+    for (int k = 0; k < count; k++)
+        for (int threads = 1; threads <= WORKERS; threads += WORKERS - 1) {
+            attn_exec exec = {.threads = threads};
+            if (seed / LAYOUTS % 16) /* OpenMP's threads now and then: they spin */
+                exec.parallel_for = last_first;
+            exact_reset(&r);
+            int rc = exact_launch(&r, &c, kernels[k].kernel, &exec);
+            int64_t wrong = rc ? 0 : exact_wrong(&r, &c);
+            if (rc || wrong != -1)
+                report(&c, &kernels[k], f, threads == 1 ? "one worker" : "three workers", rc, &r,
+                       wrong);
+            else
+                passed++;
+        }
+    for (int t = 0; t < c.kernel->ntensors; t++)
+        free(r.memory[t]);
+    exact_run_free(&r);
+    exact_free(&c);
+}
+
+/* Heads, and a number of queries that differs from that of keys now and then. */
+static void
+complete(const struct exact_program *p, uint64_t seed, int64_t *d)
+{
+    static const int64_t heads[][3] = {{1, 1, 1}, {2, 4, 2}, {1, 3, 1}, {1, 2, 2}, {3, 2, 1}};
+    for (int k = 0; k < 3; k++)
+        d[k] = heads[seed % 5][k];
+    d[EX_NQ] = d[EX_N];
+    if (seed % 3 == 1)
+        d[EX_NQ] = d[EX_N] / 2 + 1;
+    else if (seed % 7 == 2)
+        d[EX_NQ] = d[EX_N] + 5;
+    if (p->positions && d[EX_NQ] > d[EX_N])
+        d[EX_NQ] = d[EX_N];
+}
+
+static bool
+open_all(struct native *kernels, int *count, const struct exact_program *p, const struct config *f)
+{
+    struct dim_override fixed[2] = {{"D", f->D}, {"M", f->M}};
+    bool ok = true;
+    *count = 0;
+    for (const struct cg_target *t; ok && (t = native_row(*count)) && *count < ROWS;)
+        ok = native_open(&kernels[(*count)++], p->name, p->text, f->type, fixed, f->D ? 2 : 0,
+                         f->tuning, t);
+    if (!ok)
+        failed++;
+    return ok;
+}
+
+/* The definition in exact.c and the interpreter on the source function are one and the same. (Where
+ * exp would overflow as written: on the function relative to the row's maximum.) */
+static void
+check_definition(const struct native *n, const struct exact_program *p)
+{
+    for (int s = 0; s < 12; s++) {
+        struct exact_case c;
+        const char *why = "in value";
+        int64_t d[EX_DIMS] = {[EX_N] = s * 5 % 9, [EX_D] = 1 + s % 4, [EX_M] = 1 + s % 3};
+        complete(p, (uint64_t)s, d);
+        bool ok = exact_make(&c, p, n->kernel, d, (uint64_t)s);
+        num *x[EXACT_TENSORS + 1], scalar = {.f = (double)c.scalar};
+        for (int t = 0; ok && t < EXACT_TENSORS; t++) {
+            int64_t count = t < c.kernel->ntensors ? c.elements[t] : 0;
+            x[t] = xmalloc(sizeof(num) * (size_t)(count + 1));
+            for (int64_t e = 0; e < count; e++)
+                x[t][e].f = c.in[t][e];
+        }
+        const num *param = c.kernel->ntensors > 4 ? x[4] : &scalar;
+        struct interp_input in = {
+            .dom = NUM_F64, .dims = d, .q = x[0], .k = x[1], .v = x[2], .params = &param};
+        num *out = xmalloc(sizeof(num) * (size_t)(c.count + 1));
+        const struct ir_func *f = p->result == HARDMAX ? n->p.func : n->p.source;
+        ok = ok && interp_node(f, f->root[ROOT_OUT], &in, out, &why);
+        for (int64_t e = 0; ok && e < c.count; e++)
+            ok = out[e].f == c.want[e];
+        if (!ok)
+            printf("FAILED %s: interpreter and definition differ (%s)\n", p->name, why);
+        passed += ok;
+        failed += !ok;
+        for (int t = 0; t < EXACT_TENSORS; t++)
+            free(x[t]);
+        free(out);
+        exact_free(&c);
+    }
+}
+
+static const int64_t sizes[] = {1, 2, 3, 7, 16, 17, 64, 65};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+/* More than one tile of the usual extents, and nothing at all: n, D, M. */
+static const int64_t more[][3] = {{129, 7, 3}, {200, 3, 17}, {257, 16, 2},
+                                  {300, 2, 65}, {513, 3, 1}, {0, 7, 17}};
+enum { MORE = sizeof more / sizeof *more };
+
+/* Compiled once, run on every step-th shape. */
+static void
+grid(const struct exact_program *p, const struct config *f, int step)
+{
+    struct native kernels[ROWS];
+    int count;
+    bool ok = open_all(kernels, &count, p, f);
+    for (int s = 0; ok && s < SIZES * SIZES * SIZES + MORE; s += step) {
+        int64_t d[EX_DIMS] = {[EX_N] = sizes[s / SIZES / SIZES % SIZES],
+                               [EX_D] = sizes[s / SIZES % SIZES], [EX_M] = sizes[s % SIZES]};
+        uint64_t seed = (uint64_t)s * 7 + (uint64_t)f->type;
+        if (s >= SIZES * SIZES * SIZES)
+            for (int k = 0; k < 3; k++)
+                d[k == 0 ? EX_N : k == 1 ? EX_D : EX_M] = more[s - SIZES * SIZES * SIZES][k];
+        complete(p, seed, d);
+        if ((f->D && (d[EX_D] != f->D || d[EX_M] != f->M)) || (p->max_D && d[EX_D] > p->max_D))
+            continue;
+        run_shape(kernels, count, p, f, d, seed);
+    }
+    if (ok && f->type == TYPE_F64)
+        check_definition(&kernels[0], p);
+    for (int k = 0; k < count; k++)
+        native_close(&kernels[k]);
+}
+
+/* Compiled code is the same in a sanitized build, only what surrounds it is slower: every fifth
+ * shape there (5 is prime to the 8 sizes, so each size of each dimension still occurs). */
+#ifdef __SANITIZE_ADDRESS__
+enum { STEP = 5 };
+#else
+enum { STEP = 1 };
+#endif
+
+static void
+run_program(const struct exact_program *p)
+{
+    const struct schedule_tuning *usual = &schedule_default_tuning;
+    grid(p, &(struct config){TYPE_F32, usual, 0, 0}, STEP);
+    grid(p, &(struct config){TYPE_F64, &small, 0, 0}, STEP);
+    if (p->several)
+        grid(p, &(struct config){TYPE_F32, &small, 0, 0}, STEP + 2);
+}
+
+/* Fixed D and M make other code: loops of known length, no remainders. */
+static void
+run_fixed(const struct exact_program *p)
+{
+    static const int64_t pairs[][2] = {{1, 17}, {3, 64}, {7, 1}, {16, 65}, {17, 16}, {64, 64}};
+    for (unsigned k = 0; k < sizeof pairs / sizeof *pairs; k++)
+        grid(p, &(struct config){k == 3 ? TYPE_F64 : TYPE_F32, &schedule_default_tuning,
+                                 pairs[k][0], pairs[k][1]}, 1);
+}
+
+int
+main(int argc, char **argv)
+{
+    for (int k = 0; k < exact_program_count; k++) {
+        const struct exact_program *p = &exact_programs[k];
+        if (argc > 1 && strcmp(argv[1], p->name))
+            continue;
+        run_program(p);
+        if (p->several)
+            run_fixed(p);
+    }
+    printf("%ld passed, %ld failed\n", passed, failed);
+    return failed != 0;
+}
