@@ -241,5 +241,9 @@ struct tile_prog *
 schedule_forward(struct arena *a, struct ir_func *f, const struct schedule_tuning *t,
                  struct diag *d)
 {
-    return schedule_is_linear(f) ? schedule_linear(a, f, t, d) : schedule_stream(a, f, t, d);
+    struct tile_prog *p = schedule_is_linear(f) ? schedule_linear(a, f, t, d)
+                                                : schedule_stream(a, f, t, d);
+    if (p)
+        tile_compact(p);
+    return p;
 }

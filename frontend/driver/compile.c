@@ -134,12 +134,19 @@ prove_asserts(struct unit *u)
 int
 unit_lower(struct unit *u, const struct options *o)
 {
-    (void)o;
-    if (has_suffix(u->src->name, ".air"))
-        u->func = ir_read(u->arena, u->src, &u->diag);
-    else
+    if (has_suffix(u->src->name, ".air")) {
+        if (u->ndims)
+            return usage_error("-D does not go with .air; its dim lines say what is fixed");
+        u->func = air_read(u->arena, u->src, &u->diag, &u->prog);
+        if (u->prog && (o->passes || o->print_after || o->print_changed || o->stop_after ||
+                        o->check_each || o->query_tile || o->key_tile || o->chunk ||
+                        o->feature_block))
+            return usage_error("%s is a tile program: passes and tile sizes are behind it",
+                               u->src->name);
+    } else {
         u->func = frontend_compile(u->arena, u->src, stem_of(u->arena, u->src->name), u->dims,
                                    u->ndims, &u->diag, &u->asserts);
+    }
     if (!u->func)
         return EXIT_DIAG;
     prove_asserts(u);
@@ -152,6 +159,8 @@ unit_lower(struct unit *u, const struct options *o)
 int
 unit_passes(struct unit *u, const struct options *o)
 {
+    if (u->prog) /* a tile program was read */
+        return EXIT_OK;
     struct pass_options po = {.only = o->passes, .print_after = o->print_after,
                               .print_changed = o->print_changed, .stop_after = o->stop_after,
                               .time = o->time_passes, .check_each = o->check_each, .dump = stdout};
@@ -166,6 +175,8 @@ unit_passes(struct unit *u, const struct options *o)
 int
 unit_schedule(struct unit *u, const struct options *o)
 {
+    if (u->prog)
+        return EXIT_OK;
     struct schedule_tuning t = schedule_default_tuning;
     if (o->query_tile)
         t.query_tile = (int)o->query_tile;
@@ -180,7 +191,8 @@ unit_schedule(struct unit *u, const struct options *o)
     u->prog = schedule_forward(u->arena, u->func, &t, &u->diag);
     if (!u->prog)
         return EXIT_DIAG;
-    const char *why = tile_verify(u->prog, u->arena);
+    span_t at;
+    const char *why = tile_verify(u->prog, u->arena, &at);
     if (why)
         ICE("schedule %s: %s", u->prog->schedule, why);
     return EXIT_OK;

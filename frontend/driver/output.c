@@ -174,7 +174,7 @@ static int
 emit_text(struct unit *u, const struct options *o, enum stage stage)
 {
     struct str s = {0};
-    if (stage == STAGE_IR || stage == STAGE_AIR)
+    if (stage == STAGE_IR)
         ir_print(u->func, &s);
     if (stage == STAGE_TILES || stage == STAGE_AIR)
         tile_print(u->prog, &s);
