@@ -425,6 +425,7 @@ read_tiles(struct ir_reader *r)
     struct tile_reader *w = ARENA_NEW(r->a, struct tile_reader);
     *w = (struct tile_reader){.r = r, .t = t, .p = tile_new(r->a, r->f, "", "")};
     text_expect(t, "tiles");
+    span_t head = t->tok.span;
     const char *entry = text_name(t, "an entry point"), *schedule = text_name(t, "a schedule");
     w->p->entry = entry ? arena_strdup(r->a, entry) : "";
     w->p->schedule = schedule ? arena_strdup(r->a, schedule) : "";
@@ -445,7 +446,7 @@ read_tiles(struct ir_reader *r)
     span_t at = {0};
     const char *why = tile_verify(w->p, r->a, &at);
     if (why) {
-        diag_error(t->diag, at, "%s", why);
+        diag_error(t->diag, at.end ? at : head, "%s", why);
         return NULL;
     }
     tile_compact(w->p);
