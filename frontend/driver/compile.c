@@ -193,9 +193,12 @@ unit_schedule(struct unit *u, const struct options *o)
         return EXIT_DIAG;
     span_t at;
     const char *why = tile_verify(u->prog, u->arena, &at);
-    if (why)
+    if (why && !has_suffix(u->src->name, ".air"))
         ICE("schedule %s: %s", u->prog->schedule, why);
-    return EXIT_OK;
+    if (why) /* text may hold what no .attn comes to */
+        diag_error(&u->diag, u->func->nodes[u->func->root[ROOT_OUT]].span,
+                   "schedule %s cannot run this program: %s", u->prog->schedule, why);
+    return why ? EXIT_DIAG : EXIT_OK;
 }
 
 int
