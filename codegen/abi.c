@@ -156,10 +156,12 @@ entries_table(struct abi *x, const struct tile_prog *const *progs, int nprogs,
 
 /* True if a live node indexes a param by query position. */
 static bool
-needs_positions(const struct ir_func *f)
+needs_positions(const struct tile_prog *p, struct arena *a)
 {
+    const struct ir_func *f = p->func;
+    const bool *live = tile_live(p, a);
     for (uint32_t k = 1; k < f->nnodes; k++)
-        if (f->nodes[k].op == IR_param && f->params[f->nodes[k].attr.id].rank &&
+        if (live[k] && f->nodes[k].op == IR_param && f->params[f->nodes[k].attr.id].rank &&
             (f->nodes[k].axes >> AX_i & 1))
             return true;
     return false;
@@ -230,7 +232,7 @@ cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprog
     const struct ir_func *f = m->func;
     struct abi x = {m, m->ctx, LLVMInt32TypeInContext(m->ctx), LLVMInt64TypeInContext(m->ctx),
                     LLVMDoubleTypeInContext(m->ctx), LLVMPointerTypeInContext(m->ctx, 0)};
-    int flags = (needs_positions(f) ? ATTN_NEEDS_POSITIONS : 0) |
+    int flags = (needs_positions(progs[0], m->arena) ? ATTN_NEEDS_POSITIONS : 0) |
                 (o->stepping == CG_STEP_CACHE   ? ATTN_STEP_CACHE
                  : o->stepping == CG_STEP_STATE ? ATTN_STEP_STATE
                                                 : 0);

@@ -217,14 +217,12 @@ bool *ir_live(const struct ir_func *f, struct arena *a);
 /* Replaces every root by map[root] (0 stays 0). */
 void ir_map_roots(struct ir_func *f, const ir_ref *map);
 
-/* ---- ir/print.c, ir/read.c, ir/verify.c ---- */
+/* ---- ir/print.c, ir/verify.c; reading is air_read of ir/tile.h ---- */
 /* The textual form (.air): only live nodes, renumbered densely; byte-identical for equal functions.
  */
 void ir_print(const struct ir_func *f, struct str *out);
 /* One node as a formula in the language's own notation, e.g. "(q·k + 1)^2". For messages. */
 void ir_print_math(const struct ir_func *f, ir_ref n, struct str *out);
-/* Reads .air text; NULL after diagnostics. What ir_print wrote reads back to an equal function. */
-struct ir_func *ir_read(struct arena *a, const struct source *src, struct diag *d);
 /* Checks every rule of ops.def, operand order, axes, attributes, roots. Returns NULL if all is
  * well, else a message from arena a naming the node. */
 const char *ir_verify(const struct ir_func *f, struct arena *a);

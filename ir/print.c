@@ -13,8 +13,8 @@ const char *const ir_positivity_names[4] = {
     [POS_POSITIVE] = "positive"};
 const char *const ir_input_names[3] = {"q", "k", "v"};
 
-static void
-put_string(const char *s, struct str *out)
+void
+ir_print_string(const char *s, struct str *out)
 {
     str_putc(out, '"');
     for (; *s; s++) {
@@ -36,7 +36,7 @@ ir_print_name(const char *name, struct str *out)
     if (text_is_word(name))
         str_put(out, name);
     else
-        put_string(name, out);
+        ir_print_string(name, out);
 }
 
 /* ---- axes ---- */
@@ -242,17 +242,15 @@ put_facts(const struct ir_func *f, struct str *out)
     str_printf(out, "  fact rowsum %s", ir_positivity_names[f->row_sum]);
     if (f->row_sum_why) {
         str_putc(out, ' ');
-        put_string(f->row_sum_why, out);
+        ir_print_string(f->row_sum_why, out);
     }
     str_putc(out, '\n');
 }
 
 void
-ir_print(const struct ir_func *f, struct str *out)
+ir_print_nodes(const struct ir_func *f, const bool *live, ir_ref *number, struct str *out)
 {
-    struct arena *scratch = arena_new();
-    const bool *live = ir_live(f, scratch);
-    ir_ref *number = ARENA_ARRAY(scratch, ir_ref, f->nnodes), next = 1;
+    ir_ref next = 1;
     str_put(out, "attention @");
     ir_print_name(f->name, out);
     str_printf(out, " %s%s {\n", ir_type_names[f->type],
@@ -269,5 +267,12 @@ ir_print(const struct ir_func *f, struct str *out)
             str_printf(out, "  root %s = %%%u\n", ir_root_names[r], number[f->root[r]]);
     put_facts(f, out);
     str_put(out, "}\n");
+}
+
+void
+ir_print(const struct ir_func *f, struct str *out)
+{
+    struct arena *scratch = arena_new();
+    ir_print_nodes(f, ir_live(f, scratch), ARENA_ARRAY(scratch, ir_ref, f->nnodes), out);
     arena_free(scratch);
 }

@@ -15,18 +15,8 @@ enum {
 
 static const ir_ref POISON = UINT32_MAX;
 
-struct reader {
-    struct text *t;
-    struct ir_func *f;
-    struct arena *a;
-    ir_ref *node;        /* %number in the text -> node, POISON, or 0 */
-    size_t nnode, cap;
-    bool quiet;          /* the current statement uses poison */
-};
-
-/* Reports at a place, once per statement; always returns false. */
-__attribute__((format(printf, 3, 4))) static bool
-fail(struct reader *r, span_t at, const char *fmt, ...)
+bool
+ir_read_fail(struct ir_reader *r, span_t at, const char *fmt, ...)
 {
     if (r->t->failed)
         return false;
@@ -38,23 +28,21 @@ fail(struct reader *r, span_t at, const char *fmt, ...)
     return false;
 }
 
-/* "unknown KIND 'NAME'", with the nearest of names as a note. */
-static bool
-fail_unknown(struct reader *r, span_t at, const char *kind, const char *name,
+bool
+ir_read_unknown(struct ir_reader *r, span_t at, const char *kind, const char *name,
              const char *const *names, size_t n)
 {
     if (r->t->failed)
         return false;
-    fail(r, at, "unknown %s '%.60s'", kind, name);
+    ir_read_fail(r, at, "unknown %s '%.60s'", kind, name);
     const char *near = str_nearest(name, names, n);
     if (near)
         diag_help(r->t->diag, at, "%s", near);
     return false;
 }
 
-/* The index of a word in names, reported as unknown KIND otherwise; -1 after an error. */
-static int
-read_choice(struct reader *r, const char *kind, const char *const *names, size_t n)
+int
+ir_read_choice(struct ir_reader *r, const char *kind, const char *const *names, size_t n)
 {
     struct text *t = r->t;
     if (t->failed)
@@ -66,14 +54,14 @@ read_choice(struct reader *r, const char *kind, const char *const *names, size_t
     for (size_t k = 0; k < n; k++)
         if (text_take(t, names[k]))
             return (int)k;
-    fail_unknown(r, t->tok.span, kind, t->tok.s, names, n);
+    ir_read_unknown(r, t->tok.span, kind, t->tok.s, names, n);
     return -1;
 }
 
 /* ---- dims and axes ---- */
 
-static int
-read_dim_name(struct reader *r)
+int
+ir_read_dim(struct ir_reader *r)
 {
     struct text *t = r->t;
     span_t at = t->tok.span;
@@ -86,29 +74,27 @@ read_dim_name(struct reader *r)
     const char **names = ARENA_ARRAY(r->a, const char *, r->f->ndims);
     for (uint32_t k = 0; k < r->f->ndims; k++)
         names[k] = r->f->dims[k].name;
-    fail_unknown(r, at, "dimension", name, names, r->f->ndims);
+    ir_read_unknown(r, at, "dimension", name, names, r->f->ndims);
     return -1;
 }
 
 static uint8_t
-axis_of_dim(struct reader *r, int dim)
+axis_of_dim(struct ir_reader *r, int dim)
 {
     return dim < 0 ? AX_d : ir_axis_base(r->f, (uint16_t)dim);
 }
 
-static uint8_t read_axis(struct reader *r, bool unit, int depth);
-
 /* What follows sym( copy( outer( cat( dim(. */
 static uint8_t
-read_axis_parts(struct reader *r, const char *head, int depth)
+read_axis_parts(struct ir_reader *r, const char *head, int depth)
 {
     struct text *t = r->t;
     uint8_t axis = AX_d;
     if (strcmp(head, "dim") == 0) {
-        axis = axis_of_dim(r, read_dim_name(r));
+        axis = axis_of_dim(r, ir_read_dim(r));
     } else {
         bool cat = strcmp(head, "cat") == 0;
-        uint8_t p = read_axis(r, cat, depth + 1);
+        uint8_t p = ir_read_axis(r, cat, depth + 1);
         text_expect(t, ",");
         if (strcmp(head, "sym") == 0) {
             int64_t degree = text_int(t, "degree", 2, IR_MAX_DEGREE);
@@ -117,7 +103,7 @@ read_axis_parts(struct reader *r, const char *head, int depth)
             int64_t which = text_int(t, "copy", 1, IR_MAX_COPY);
             axis = t->failed ? p : ir_axis_copy(r->f, p, (int)which);
         } else {
-            uint8_t q = read_axis(r, cat, depth + 1);
+            uint8_t q = ir_read_axis(r, cat, depth + 1);
             if (!t->failed)
                 axis = cat ? ir_axis_cat(r->f, p, q) : ir_axis_outer(r->f, p, q);
         }
@@ -126,9 +112,8 @@ read_axis_parts(struct reader *r, const char *head, int depth)
     return axis;
 }
 
-/* An axis by structure, or 1 for the scalar part of a cat if unit; d after an error. */
-static uint8_t
-read_axis(struct reader *r, bool unit, int depth)
+uint8_t
+ir_read_axis(struct ir_reader *r, bool unit, int depth)
 {
     static const char *const heads[] = {"sym", "copy", "outer", "cat", "dim"};
     struct text *t = r->t;
@@ -136,7 +121,7 @@ read_axis(struct reader *r, bool unit, int depth)
     if (t->failed)
         return AX_d;
     if (depth > MAX_DEPTH) {
-        fail(r, at, "axis nested more than %d deep", MAX_DEPTH);
+        ir_read_fail(r, at, "axis nested more than %d deep", MAX_DEPTH);
         return AX_d;
     }
     if (unit && t->tok.kind == TEXT_NUMBER && strcmp(t->tok.s, "1") == 0) {
@@ -160,16 +145,16 @@ read_axis(struct reader *r, bool unit, int depth)
     if (axis == AX_UNIT && (dim == DIM_G || dim >= DIM_USER))
         axis = axis_of_dim(r, dim);
     if (axis == AX_UNIT)
-        fail(r, at, "unknown axis '%.60s'", word);
+        ir_read_fail(r, at, "unknown axis '%.60s'", word);
     if (ir_axes_full(r->f))
-        fail(r, at, "more than %d axes, or one of too many parts", IR_MAX_AXES - 1);
+        ir_read_fail(r, at, "more than %d axes, or one of too many parts", IR_MAX_AXES - 1);
     return t->failed ? AX_d : axis;
 }
 
 /* ---- declarations ---- */
 
 static void
-read_dim(struct reader *r)
+read_dim(struct ir_reader *r)
 {
     struct text *t = r->t;
     span_t at = t->tok.span;
@@ -179,17 +164,17 @@ read_dim(struct reader *r)
         return;
     int dim = ir_dim_find(r->f, name);
     if (dim >= DIM_USER || (dim >= 0 && r->f->dims[dim].size))
-        fail(r, at, "dimension '%.60s' is declared twice", name);
+        ir_read_fail(r, at, "dimension '%.60s' is declared twice", name);
     else if (dim >= 0)
         r->f->dims[dim].size = size;
     else if (r->f->ndims >= MAX_DIMS)
-        fail(r, at, "more than %d dimensions", MAX_DIMS);
+        ir_read_fail(r, at, "more than %d dimensions", MAX_DIMS);
     else
         ir_dim_add(r->f, name, size);
 }
 
 static void
-read_param(struct reader *r)
+read_param(struct ir_reader *r)
 {
     struct text *t = r->t;
     struct ir_param p = {.span = t->tok.span};
@@ -197,17 +182,17 @@ read_param(struct reader *r)
     text_expect(t, "[");
     while (!t->failed && !text_is(t, "]")) {
         if (p.rank == IR_MAX_RANK) {
-            fail(r, t->tok.span, "more than %d indices", IR_MAX_RANK);
+            ir_read_fail(r, t->tok.span, "more than %d indices", IR_MAX_RANK);
             break;
         }
-        int dim = read_dim_name(r);
+        int dim = ir_read_dim(r);
         p.dims[p.rank++] = (uint16_t)(dim < 0 ? 0 : dim);
         if (!text_take(t, ","))
             break;
     }
     text_expect(t, "]");
     if (text_is(t, "=") && p.rank)
-        fail(r, t->tok.span, "only a scalar can have a default");
+        ir_read_fail(r, t->tok.span, "only a scalar can have a default");
     if (text_take(t, "=")) {
         p.has_default = true;
         p.value = text_double(t, "a number");
@@ -215,9 +200,9 @@ read_param(struct reader *r)
     if (!text_end_statement(t))
         return;
     if (ir_param_find(r->f, p.name) >= 0)
-        fail(r, p.span, "param '%.60s' is declared twice", p.name);
+        ir_read_fail(r, p.span, "param '%.60s' is declared twice", p.name);
     else if (r->f->nparams >= MAX_PARAMS)
-        fail(r, p.span, "more than %d params", MAX_PARAMS);
+        ir_read_fail(r, p.span, "more than %d params", MAX_PARAMS);
     else
         ir_param_add(r->f, &p);
 }
@@ -226,7 +211,7 @@ read_param(struct reader *r)
 
 /* The slot of the %number at the token, which it takes; NULL after an error. */
 static ir_ref *
-read_slot(struct reader *r)
+read_slot(struct ir_reader *r)
 {
     struct text *t = r->t;
     if (t->failed)
@@ -247,47 +232,46 @@ read_slot(struct reader *r)
     return &r->node[n];
 }
 
-/* A node that was made; 0 after an error or for poison. */
-static ir_ref
-read_ref(struct reader *r)
+ir_ref
+ir_read_ref(struct ir_reader *r)
 {
     span_t at = r->t->tok.span;
     const ir_ref *slot = read_slot(r);
     if (!slot)
         return 0;
     if (*slot == 0)
-        fail(r, at, "this node is not defined before");
+        ir_read_fail(r, at, "this node is not defined before");
     if (*slot == POISON)
         r->quiet = true;
     return r->quiet ? 0 : *slot;
 }
 
 static void
-read_root(struct reader *r)
+read_root(struct ir_reader *r)
 {
     struct text *t = r->t;
     span_t at = t->tok.span;
-    int root = read_choice(r, "root", ir_root_names, ROOT_COUNT);
+    int root = ir_read_choice(r, "root", ir_root_names, ROOT_COUNT);
     text_expect(t, "=");
-    ir_ref n = read_ref(r);
+    ir_ref n = ir_read_ref(r);
     if (!text_end_statement(t) || r->quiet)
         return;
     if (r->f->root[root])
-        fail(r, at, "root '%s' is given twice", ir_root_names[root]);
+        ir_read_fail(r, at, "root '%s' is given twice", ir_root_names[root]);
     else
         r->f->root[root] = n;
 }
 
 static void
-read_fact(struct reader *r)
+read_fact(struct ir_reader *r)
 {
     static const char *const facts[] = {"normalize", "rowsum"};
     struct text *t = r->t;
-    int fact = read_choice(r, "fact", facts, 2);
+    int fact = ir_read_choice(r, "fact", facts, 2);
     if (fact == 0 && text_expect(t, "sum"))
         r->f->normalize_is_sum = true;
     if (fact == 1) {
-        int sign = read_choice(r, "sign", ir_positivity_names, 4);
+        int sign = ir_read_choice(r, "sign", ir_positivity_names, 4);
         if (sign >= 0)
             r->f->row_sum = (enum ir_positivity)sign;
         if (!t->failed && t->tok.kind == TEXT_STRING && !t->tok.first) {
@@ -308,7 +292,7 @@ is_integer(const struct text *t)
 
 /* Digits at the token, into x. */
 static void
-read_digits(struct reader *r, fmpz_t x)
+read_digits(struct ir_reader *r, fmpz_t x)
 {
     struct text *t = r->t;
     if (t->failed)
@@ -316,8 +300,8 @@ read_digits(struct reader *r, fmpz_t x)
     if (!is_integer(t))
         text_expected(t, "an integer");
     else if (strlen(t->tok.s) > MAX_DIGITS)
-        fail(r, t->tok.span, "integer of %zu digits, at most %d are allowed", strlen(t->tok.s),
-             MAX_DIGITS);
+        ir_read_fail(r, t->tok.span, "integer of %zu digits, at most %d are allowed",
+                     strlen(t->tok.s), MAX_DIGITS);
     else if (fmpz_set_str(x, t->tok.s, 10) != 0)
         text_expected(t, "an integer");
     else
@@ -325,7 +309,7 @@ read_digits(struct reader *r, fmpz_t x)
 }
 
 static ir_ref
-read_const(struct reader *r, span_t at)
+read_const(struct ir_reader *r, span_t at)
 {
     struct text *t = r->t;
     fmpq_t q;
@@ -338,7 +322,7 @@ read_const(struct reader *r, span_t at)
         read_digits(r, fmpq_denref(q));
     }
     if (fmpz_is_zero(fmpq_denref(q)))
-        fail(r, den, "division by zero");
+        ir_read_fail(r, den, "division by zero");
     ir_ref n = 0;
     if (!t->failed) {
         fmpq_canonicalise(q);
@@ -350,31 +334,39 @@ read_const(struct reader *r, span_t at)
     return n;
 }
 
+int
+ir_read_param(struct ir_reader *r)
+{
+    span_t at = r->t->tok.span;
+    const char *name = text_name(r->t, "a param");
+    int param = name ? ir_param_find(r->f, name) : -1;
+    if (!name || param >= 0)
+        return param;
+    const char **names = ARENA_ARRAY(r->a, const char *, r->f->nparams);
+    for (uint32_t k = 0; k < r->f->nparams; k++)
+        names[k] = r->f->params[k].name;
+    ir_read_unknown(r, at, "param", name, names, r->f->nparams);
+    return -1;
+}
+
 static ir_ref
-read_param_use(struct reader *r, span_t at)
+read_param_use(struct ir_reader *r, span_t at)
 {
     struct text *t = r->t;
     span_t place = t->tok.span;
-    const char *name = text_name(t, "a param");
-    int param = name ? ir_param_find(r->f, name) : -1;
-    if (name && param < 0) {
-        const char **names = ARENA_ARRAY(r->a, const char *, r->f->nparams);
-        for (uint32_t k = 0; k < r->f->nparams; k++)
-            names[k] = r->f->params[k].name;
-        fail_unknown(r, place, "param", name, names, r->f->nparams);
-    }
+    int param = ir_read_param(r);
     struct ir_binding b = {0};
     text_expect(t, "[");
     while (!t->failed && !text_is(t, "]")) {
         if (b.rank == IR_MAX_RANK) {
-            fail(r, t->tok.span, "more than %d indices", IR_MAX_RANK);
+            ir_read_fail(r, t->tok.span, "more than %d indices", IR_MAX_RANK);
             break;
         }
         if (t->tok.kind == TEXT_NUMBER) {
             b.num[b.rank] = (int32_t)text_int(t, "index", 0, INT32_MAX);
             b.ax[b.rank++] = AX_UNIT;
         } else {
-            b.ax[b.rank++] = read_axis(r, false, 0);
+            b.ax[b.rank++] = ir_read_axis(r, false, 0);
         }
         if (!text_take(t, ","))
             break;
@@ -384,13 +376,13 @@ read_param_use(struct reader *r, span_t at)
         return 0;
     const char *why = ir_check_binding(r->f, (uint32_t)param, &b, r->a);
     if (why)
-        fail(r, place, "%s", why);
+        ir_read_fail(r, place, "%s", why);
     return why ? 0 : ir_param_use(r->f, (uint32_t)param, &b, at);
 }
 
 /* The attribute of every kind but RAT and PARAM, which also make their node. */
 static ir_attr
-read_attr(struct reader *r, enum ir_attr_kind kind)
+read_attr(struct ir_reader *r, enum ir_attr_kind kind)
 {
     struct text *t = r->t;
     ir_attr at = {0};
@@ -401,35 +393,35 @@ read_attr(struct reader *r, enum ir_attr_kind kind)
     case ATTR_PARAM:
         break;
     case ATTR_INPUT:
-        at.num = read_choice(r, "input", ir_input_names, 3);
+        at.num = ir_read_choice(r, "input", ir_input_names, 3);
         break;
     case ATTR_DIM:
-        at.id = (uint32_t)read_dim_name(r);
+        at.id = (uint32_t)ir_read_dim(r);
         break;
     case ATTR_INT:
         at.num = (int32_t)text_int(t, "exponent", -IR_MAX_POWER, IR_MAX_POWER);
         break;
     case ATTR_AXIS:
-        at.axis = read_axis(r, false, 0);
+        at.axis = ir_read_axis(r, false, 0);
         break;
     case ATTR_RENAME:
     case ATTR_CAT:
     case ATTR_OUTER:
-        at.axis = read_axis(r, cat, 0);
-        at.axis2 = read_axis(r, cat, 0);
+        at.axis = ir_read_axis(r, cat, 0);
+        at.axis2 = ir_read_axis(r, cat, 0);
         if (!t->failed && kind != ATTR_RENAME)
             at.id = cat ? ir_axis_cat(r->f, at.axis, at.axis2)
                         : ir_axis_outer(r->f, at.axis, at.axis2);
         break;
     case ATTR_MONO:
-        at.axis = read_axis(r, false, 0);
+        at.axis = ir_read_axis(r, false, 0);
         at.num = (int32_t)text_int(t, "degree", 2, IR_MAX_DEGREE);
         if (!t->failed)
             at.axis2 = ir_axis_sym(r->f, at.axis, at.num);
         at.id = text_take(t, "weighted") ? 1 : text_take(t, "rooted") ? 2 : 0;
         break;
     case ATTR_ROLL:
-        at.axis = read_axis(r, false, 0);
+        at.axis = ir_read_axis(r, false, 0);
         at.num = (int32_t)text_int(t, "shift", -IR_MAX_ROLL, IR_MAX_ROLL);
         break;
     }
@@ -437,7 +429,7 @@ read_attr(struct reader *r, enum ir_attr_kind kind)
 }
 
 static ir_ref
-read_operation(struct reader *r, enum ir_op op, span_t at)
+read_operation(struct ir_reader *r, enum ir_op op, span_t at)
 {
     const struct ir_op_info *info = &ir_ops[op];
     if (op == IR_const)
@@ -447,16 +439,16 @@ read_operation(struct reader *r, enum ir_op op, span_t at)
     struct ir_node n = {.op = (uint8_t)op, .nargs = info->nargs, .span = at};
     n.attr = read_attr(r, (enum ir_attr_kind)info->attr);
     if (ir_axes_full(r->f))
-        fail(r, at, "more than %d axes, or one of too many parts", IR_MAX_AXES - 1);
+        ir_read_fail(r, at, "more than %d axes, or one of too many parts", IR_MAX_AXES - 1);
     for (int k = 0; k < n.nargs; k++) {
         n.span = span_join(n.span, r->t->tok.span);
-        n.arg[k] = read_ref(r);
+        n.arg[k] = ir_read_ref(r);
     }
     if (r->t->failed || r->quiet)
         return 0;
     const char *why = ir_check_node(r->f, &n, r->a);
     if (why) {
-        fail(r, n.span, "%s: %s", info->name, why);
+        ir_read_fail(r, n.span, "%s: %s", info->name, why);
         return 0;
     }
     return ir_node(r->f, op, n.attr, n.arg[0], n.arg[1], n.arg[2], n.span);
@@ -464,7 +456,7 @@ read_operation(struct reader *r, enum ir_op op, span_t at)
 
 /* ": b h i", which must be what the node has. */
 static void
-read_axes(struct reader *r, ir_ref n)
+read_axes(struct ir_reader *r, ir_ref n)
 {
     struct text *t = r->t;
     span_t at = t->tok.span;
@@ -472,18 +464,18 @@ read_axes(struct reader *r, ir_ref n)
     ir_axes axes = 0;
     while (!t->failed && !t->tok.first && !text_is(t, "}")) {
         at = span_join(at, t->tok.span);
-        axes |= (ir_axes)1 << read_axis(r, false, 0);
+        axes |= (ir_axes)1 << ir_read_axis(r, false, 0);
     }
     if (!text_end_statement(t) || r->quiet || axes == r->f->nodes[n].axes)
         return;
     struct str has = {0};
     ir_print_axes(r->f, r->f->nodes[n].axes, &has);
-    fail(r, at, "the node's axes are '%s'", str_text(&has) + (has.len > 0));
+    ir_read_fail(r, at, "the node's axes are '%s'", str_text(&has) + (has.len > 0));
     str_free(&has);
 }
 
 static void
-read_node(struct reader *r)
+read_node(struct ir_reader *r)
 {
     struct text *t = r->t;
     span_t at = t->tok.span;
@@ -491,7 +483,7 @@ read_node(struct reader *r)
     if (!slot)
         return;
     if (*slot) {
-        fail(r, at, "this node is defined twice");
+        ir_read_fail(r, at, "this node is defined twice");
         return;
     }
     size_t number = (size_t)(slot - r->node); /* operands may move the table */
@@ -502,7 +494,7 @@ read_node(struct reader *r)
     for (int k = 1; k < IR_OP_COUNT; k++)
         names[k - 1] = ir_ops[k].name;
     at = span_join(at, t->tok.span);
-    int op = read_choice(r, "operation", names, IR_OP_COUNT - 1);
+    int op = ir_read_choice(r, "operation", names, IR_OP_COUNT - 1);
     ir_ref n = op < 0 ? 0 : read_operation(r, (enum ir_op)(op + 1), at);
     read_axes(r, n);
     if (!t->failed && n)
@@ -512,11 +504,11 @@ read_node(struct reader *r)
 /* ---- blocks ---- */
 
 static void
-read_statement(struct reader *r)
+read_statement(struct ir_reader *r)
 {
     static const struct {
         const char *word;
-        void (*read)(struct reader *);
+        void (*read)(struct ir_reader *);
     } statements[] = {
         {"dim", read_dim}, {"param", read_param}, {"root", read_root}, {"fact", read_fact}};
     struct text *t = r->t;
@@ -540,7 +532,7 @@ read_statement(struct reader *r)
 }
 
 static void
-read_head(struct reader *r)
+read_head(struct ir_reader *r)
 {
     struct text *t = r->t;
     text_expect(t, "attention");
@@ -548,7 +540,7 @@ read_head(struct reader *r)
     const char *name = text_name(t, "a name");
     if (!t->failed)
         r->f->name = arena_strdup(r->f->arena, name);
-    int type = read_choice(r, "type", ir_type_names, 2);
+    int type = ir_read_choice(r, "type", ir_type_names, 2);
     r->f->type = type < 0 ? TYPE_F32 : (enum ir_type)type;
     r->f->kernelize_span = t->tok.span;
     if (text_take(t, "kernelize") && text_expect(t, "exact"))
@@ -559,38 +551,24 @@ read_head(struct reader *r)
 }
 
 struct ir_func *
-ir_read_attention(struct text *t, struct arena *a)
+ir_read_attention(struct ir_reader *r)
 {
+    struct text *t = r->t;
     int errors = t->diag->errors;
     span_t at = t->tok.span;
-    struct reader r = {.t = t, .a = a, .f = ir_func_new(a, "")};
-    r.f->normalize_is_sum = false;
-    read_head(&r);
+    r->f = ir_func_new(r->a, "");
+    r->f->normalize_is_sum = false;
+    read_head(r);
     while (!t->failed && t->tok.kind != TEXT_END && !text_is(t, "}"))
-        read_statement(&r);
+        read_statement(r);
     text_expect(t, "}");
     if (t->diag->errors == errors) {
-        const char *why = ir_verify(r.f, a);
+        const char *why = ir_verify(r->f, r->a);
         if (why)
             diag_error(t->diag, at, "%s", why);
     }
     if (t->diag->errors == errors)
-        return r.f;
-    ir_func_free(r.f);
-    return NULL;
-}
-
-struct ir_func *
-ir_read(struct arena *a, const struct source *src, struct diag *d)
-{
-    struct text t;
-    int errors = d->errors;
-    text_begin(&t, a, src, d);
-    struct ir_func *f = ir_read_attention(&t, a);
-    if (f && t.tok.kind != TEXT_END)
-        text_expected(&t, "end of file");
-    if (d->errors == errors)
-        return f;
-    ir_func_free(f);
+        return r->f;
+    ir_func_free(r->f);
     return NULL;
 }

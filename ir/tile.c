@@ -4,17 +4,19 @@
 #include "runtime/attn.h"
 
 const struct tile_op_info tile_ops[TILE_OP_COUNT] = {
-    {"none", 0, 0, 0, TF_NONE, ""},
+    {"none", "", 0, 0, 0, TF_NONE, ""},
 #define NONE TF_NONE
 #define LOOP (TF_LOOP | TF_BODY)
 #define BODY TF_BODY
 #define MAP TF_MAP
-#define TILE(name, v, x, n, flags, help) {#name, v, x, n, flags, help},
+#define AT TF_AT
+#define TILE(name, v, x, n, flags, help) {#name, v, sizeof(v) - 1, x, n, flags, help},
 #include "ir/tile_ops.def"
 #undef NONE
 #undef LOOP
 #undef BODY
 #undef MAP
+#undef AT
 };
 
 struct tile_prog *
@@ -76,13 +78,17 @@ tx_is_num(const struct tile_prog *p, tx_ref x, int64_t *v)
     return true;
 }
 
+/* a/b rounded down, or up; 0 for b = 0. */
 static int64_t
-floor_div(int64_t a, int64_t b)
+divide(int64_t a, int64_t b, bool up)
 {
     if (b == 0)
         return 0;
+    if (b == -1)
+        return a == INT64_MIN ? INT64_MAX : -a;
     int64_t q = a / b;
-    return q - ((a % b != 0) && ((a < 0) != (b < 0)));
+    bool inexact = a % b != 0, negative = (a < 0) != (b < 0);
+    return up ? q + (inexact && !negative) : q - (inexact && negative);
 }
 
 /* One operation on numbers; overflow saturates, as the generated plan does. */
@@ -97,9 +103,9 @@ tx_apply(enum tx_op op, int64_t a, int64_t b)
     if (op == TX_MUL)
         return __builtin_mul_overflow(a, b, &r) ? ((a < 0) != (b < 0) ? INT64_MIN : INT64_MAX) : r;
     if (op == TX_FDIV)
-        return floor_div(a, b);
+        return divide(a, b, false);
     if (op == TX_CDIV)
-        return -floor_div(-a, b);
+        return divide(a, b, true);
     if (op == TX_MIN)
         return a < b ? a : b;
     if (op == TX_MAX)
@@ -286,4 +292,125 @@ tile_stmt_new(struct tile_prog *p, enum tile_op op)
     s->op = (uint8_t)op;
     s->row_axis = s->col_axis = s->red_axis = AX_UNIT;
     return s;
+}
+
+/* ---- walks ---- */
+
+static void
+each_size_of_view(struct tile_prog *p, tile_view *v, tile_size_fn *fn, void *arg)
+{
+    if (!v->buf)
+        return;
+    int kind = p->bufs[v->buf].kind;
+    if (kind == BUF_LOCAL)
+        v->b = 0;
+    else
+        fn(p, &v->b, arg);
+    if (kind == BUF_ARG)
+        fn(p, &v->h, arg);
+    else
+        v->h = 0;
+    fn(p, &v->row, arg);
+    fn(p, &v->col, arg);
+    fn(p, &v->rows, arg);
+    fn(p, &v->cols, arg);
+}
+
+void
+tile_each_size_of(struct tile_prog *p, struct tile_stmt *s, tile_size_fn *fn, void *arg)
+{
+    const struct tile_op_info *info = &tile_ops[s->op];
+    for (int k = 0; k < info->nindex; k++)
+        fn(p, &s->x[k], arg);
+    for (int k = 0; k < info->nviews; k++)
+        each_size_of_view(p, &s->v[k], fn, arg);
+    if (info->flags & TF_MAP) {
+        fn(p, &s->rows, arg);
+        fn(p, &s->cols, arg);
+        if (s->red_axis != AX_UNIT)
+            fn(p, &s->depth, arg);
+    }
+    for (int k = 0; k < 5; k++) {
+        if ((info->flags & TF_MAP) || ((info->flags & TF_AT) && k < 4))
+            fn(p, &s->at[k], arg);
+        else
+            s->at[k] = 0;
+    }
+    for (uint32_t k = 0; k < s->nbinds; k++)
+        each_size_of_view(p, &s->binds[k].view, fn, arg);
+}
+
+static void
+each_size_of_body(struct tile_prog *p, struct tile_stmt *s, tile_size_fn *fn, void *arg)
+{
+    for (; s; s = s->next) {
+        tile_each_size_of(p, s, fn, arg);
+        each_size_of_body(p, s->body, fn, arg);
+    }
+}
+
+void
+tile_each_size(struct tile_prog *p, tile_size_fn *fn, void *arg)
+{
+    for (uint32_t k = 1; k < p->nbufs; k++) {
+        fn(p, &p->bufs[k].planes, arg);
+        fn(p, &p->bufs[k].rows, arg);
+        fn(p, &p->bufs[k].cols, arg);
+    }
+    each_size_of_body(p, p->body, fn, arg);
+}
+
+struct compaction {
+    tx_ref *to;
+    struct tx *xs;
+    uint32_t nxs;
+};
+
+static void
+keep_size(struct tile_prog *p, tx_ref *ref, void *arg)
+{
+    struct compaction *c = arg;
+    if (*ref && !c->to[*ref]) {
+        struct tx x = p->xs[*ref];
+        keep_size(p, &x.a, arg);
+        keep_size(p, &x.b, arg);
+        c->xs[c->nxs] = x;
+        c->to[*ref] = c->nxs++;
+    }
+    *ref = c->to[*ref];
+}
+
+void
+tile_compact(struct tile_prog *p)
+{
+    struct compaction c = {ARENA_ARRAY(p->arena, tx_ref, p->nxs),
+                           ARENA_ARRAY(p->arena, struct tx, p->nxs), 1};
+    tile_each_size(p, keep_size, &c);
+    p->cap_xs = p->nxs;
+    p->xs = c.xs;
+    p->nxs = c.nxs;
+}
+
+static void
+mark_nodes(const struct tile_stmt *s, bool *live)
+{
+    for (; s; s = s->next) {
+        live[s->node] = true;
+        for (uint32_t k = 0; k < s->nbinds; k++)
+            live[s->binds[k].node] = true;
+        mark_nodes(s->body, live);
+    }
+}
+
+bool *
+tile_live(const struct tile_prog *p, struct arena *a)
+{
+    const struct ir_func *f = p->func;
+    bool *live = ir_live(f, a);
+    mark_nodes(p->body, live);
+    live[0] = false;
+    for (ir_ref n = f->nnodes - 1; n > 0; n--)
+        for (int k = 0; k < f->nodes[n].nargs && live[n]; k++)
+            live[f->nodes[n].arg[k]] = true;
+    return live;
 }

@@ -45,6 +45,7 @@ struct tile_buf {
     uint32_t arg;              /* BUF_ARG */
     tx_ref planes, rows,
         cols; /* maximal extents; planes: e.g. B*H for a shared state, 1 for locals */
+    span_t span;               /* where a textual form declares it */
 };
 
 /* rows x cols elements from (row, col) of plane `plane` (BUF_ARG: of batch b, head h). */
@@ -52,6 +53,7 @@ typedef struct tile_view {
     uint32_t buf;              /* 0 = none */
     tx_ref b, h;               /* BUF_ARG: batch and head; BUF_SHARED, BUF_STATE: b = plane */
     tx_ref row, col, rows, cols;
+    span_t span;               /* in a textual form */
 } tile_view;
 
 enum tile_op {
@@ -60,9 +62,9 @@ enum tile_op {
 #include "ir/tile_ops.def"
     TILE_OP_COUNT
 };
-enum tile_flags { TF_NONE = 0, TF_LOOP = 1, TF_BODY = 2, TF_MAP = 4 };
+enum tile_flags { TF_NONE = 0, TF_LOOP = 1, TF_BODY = 2, TF_MAP = 4, TF_AT = 8 };
 struct tile_op_info {
-    const char *name;
+    const char *name, *views;
     uint8_t nviews, nindex, nnum, flags;
     const char *help;
 };
@@ -90,9 +92,10 @@ struct tile_stmt {
     uint32_t var[3];
     struct tile_bind *binds;
     struct tile_stmt *body, *next;
+    span_t span;
 };
 
-enum { TILE_MAX_VARS = 1024, TILE_MAX_BUFS = 4096 };
+enum { TILE_MAX_VARS = 1024, TILE_MAX_BUFS = 4096, TILE_MAX_DEGREE = 16 };
 
 struct tile_prog {
     struct arena *arena;
@@ -132,10 +135,28 @@ uint32_t tile_arg_count(const struct ir_func *f);
 uint32_t tile_arg_param(const struct ir_func *f, uint32_t arg);
 uint32_t tile_param_arg(const struct ir_func *f, uint32_t param);
 
+/* Calls fn for every size expression that the program uses, in the order of the textual form. */
+typedef void tile_size_fn(struct tile_prog *p, tx_ref *x, void *arg);
+void tile_each_size(struct tile_prog *p, tile_size_fn *fn, void *arg);
+/* The size expressions of one statement, without those of its body. */
+void tile_each_size_of(struct tile_prog *p, struct tile_stmt *s, tile_size_fn *fn, void *arg);
+/* Renumbers size expressions in the order of use and drops the others: a program then compiles to
+ * the same code however its expressions were made. */
+void tile_compact(struct tile_prog *p);
+/* Marks every node the roots or the statements reach: a bool per node, from arena a. */
+bool *tile_live(const struct tile_prog *p, struct arena *a);
+
 /* ---- ir/tile_print.c, tile_read.c, tile_verify.c, tile_exec.c ---- */
-void tile_print(const struct tile_prog *p, struct str *out);
-struct tile_prog *tile_read(struct arena *a, const struct source *src, struct diag *d);
-const char *tile_verify(const struct tile_prog *p, struct arena *a);
+enum { TILE_ENTRIES = 2 }; /* forward, step */
+/* The textual form (.air): the axis-IR function, then its tile programs, those that are not NULL. */
+void tile_print(const struct tile_prog *const prog[TILE_ENTRIES], struct str *out);
+/* Reads .air text of either IR; NULL after diagnostics. Programs that are not in the text are NULL.
+ * What tile_print wrote reads back to equal programs; every program is verified. */
+struct ir_func *air_read(struct arena *a, const struct source *src, struct diag *d,
+                         struct tile_prog *prog[TILE_ENTRIES]);
+/* Checks every rule that code generation relies on. Returns NULL if all is well, else a message
+ * from arena a, and its place in a textual form in *at. */
+const char *tile_verify(const struct tile_prog *p, struct arena *a, span_t *at);
 
 /* What a run of the executor did, for the generated cost. */
 struct tile_count {

@@ -117,8 +117,6 @@ int linear_add_plain_sums(struct linear *l);
  * the state (queries). The result may be another tile. */
 tile_view linear_decay_features(struct linear *l, const struct block *b, ir_ref node, bool key,
                                 tile_view f, struct stmt_list *work);
-/* node * g^(i - j), or node. */
-ir_ref linear_decayed(struct linear *l, const struct block *b, ir_ref node);
 /* The whole state, before it takes in the chunk. */
 void linear_decay_state(struct linear *l, const struct block *b, struct stmt_list *out);
 

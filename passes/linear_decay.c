@@ -23,67 +23,69 @@ fix_position(struct linear *l, bool key)
     }
 }
 
-/* g^distance as one row over the tokens, computed once per chunk. */
+/* g^distance as one row over the tokens, for each chunk. */
 static tile_view
 decay_row(struct linear *l, ir_ref d, bool key, struct stmt_list *out)
 {
     struct sched *s = &l->s;
     struct tile_prog *p = s->p;
     tx_ref zero = tx_num(p, 0), one = tx_num(p, 1), n = key ? s->nj : s->ni;
-    uint8_t tokens = key ? AX_j : AX_i;
-    const struct tile_bind *b = held_find(s, d);
-    if (b)
-        return b->view;
     uint32_t buf = local_buf(s, "g", one, key ? s->max_nj : s->max_ni);
     tile_view row = view_of(buf, zero, zero, one, n, zero);
-    stmt_add(out, map_new(s, TILE_map, row, d, AX_UNIT, tokens, one, n));
-    hold(s, d, row, AX_UNIT, tokens);
+    stmt_add(out, map_new(s, TILE_map, row, d, AX_UNIT, key ? AX_j : AX_i, one, n));
     return row;
 }
 
-ir_ref
-linear_decayed(struct linear *l, const struct block *b, ir_ref node)
+/* A tile of the extents of f that nothing else reads. */
+static tile_view
+own_tile(struct linear *l, const struct block *b, bool key, tile_view f)
 {
-    struct ir_func *f = l->s.f;
-    return b->decay ? ir_op2(f, IR_mul, node, pass_decay(f, b->decay, nowhere), nowhere) : node;
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    tx_ref zero = tx_num(p, 0), max = key ? s->max_nj : s->max_ni;
+    bool one = b->kind == BLOCK_ONE;
+    uint32_t buf = local_buf(s, "d", one ? tx_num(p, 1) : max, one ? max : b->count);
+    return view_of(buf, zero, zero, f.rows, f.cols, zero);
+}
+
+static struct tile_stmt *
+two_views(struct tile_prog *p, enum tile_op op, tile_view a, tile_view b)
+{
+    struct tile_stmt *t = tile_stmt_new(p, op);
+    t->v[0] = a;
+    t->v[1] = b;
+    return t;
 }
 
 tile_view
-linear_decay_features(struct linear *l, const struct block *b, ir_ref node, bool key, tile_view f,
-                      struct stmt_list *work)
+linear_decay_features(struct linear *l, const struct block *b, ir_ref node, bool key,
+                      tile_view f, struct stmt_list *work)
 {
     struct sched *s = &l->s;
     struct tile_prog *p = s->p;
     if (!b->decay)
         return f;
-    tx_ref zero = tx_num(p, 0), at[2] = {s->at[2], s->at[3]};
+    tx_ref at[2] = {s->at[2], s->at[3]};
     ir_ref d = pass_decay(s->f, b->decay, nowhere);
-    struct stmt_list *side = key ? &s->key : &s->query;
-    uint8_t tokens = key ? AX_j : AX_i;
-    bool vector = ir_vector_axes(s->f, b->decay) != 0;
+    bool shared = b->kind == BLOCK_ONE || b->kind == BLOCK_VECTOR; /* others may read f */
+    tile_view to = shared ? own_tile(l, b, key, f) : f;
     fix_position(l, key);
-    tile_view row = vector ? (tile_view){0} : decay_row(l, d, key, side);
-    if (b->kind == BLOCK_ONE || b->kind == BLOCK_VECTOR) { /* the tile may be shared: a new one */
-        bool one = b->kind == BLOCK_ONE;
-        uint8_t rows = one ? AX_UNIT : tokens, cols = one ? tokens : b->axis;
-        tx_ref max = key ? s->max_nj : s->max_ni;
-        uint32_t buf = local_buf(s, "d", one ? tx_num(p, 1) : max, one ? max : b->count);
-        tile_view g = view_of(buf, zero, zero, f.rows, f.cols, zero);
-        ir_ref product = linear_decayed(l, b, node);
-        stmt_add(work, map_new(s, TILE_map, g, product, rows, cols, f.rows, f.cols));
-        hold(s, product, g, rows, cols);
-        f = g;
-    } else if (vector) {
-        ICE("a decay per channel of a feature that is no vector");
+    if (ir_vector_axes(s->f, b->decay)) {
+        if (b->kind != BLOCK_VECTOR)
+            ICE("a decay per channel of a feature that is no vector");
+        ir_ref product = ir_op2(s->f, IR_mul, node, d, nowhere);
+        stmt_add(work, map_new(s, TILE_map, to, product, key ? AX_j : AX_i, b->axis, f.rows,
+                               f.cols));
     } else {
-        struct tile_stmt *r = tile_stmt_new(p, TILE_rowscale);
-        r->v[0] = f;
-        r->v[1] = row;
-        stmt_add(work, r);
+        tile_view row = decay_row(l, d, key, key ? &s->key : &s->query);
+        if (shared)
+            stmt_add(work, two_views(p, TILE_copy, to, f));
+        stmt_add(work,
+                 two_views(p, b->kind == BLOCK_ONE ? TILE_colscale : TILE_rowscale, to, row));
     }
     s->at[2] = at[0];
     s->at[3] = at[1];
-    return f;
+    return to;
 }
 
 void
@@ -100,10 +102,7 @@ linear_decay_state(struct linear *l, const struct block *b, struct stmt_list *ou
     tile_view g = view_of(local_buf(s, "g", one, cols), zero, zero, one, cols, zero);
     s->at[2] = tx_op2(p, TX_SUB, tx_op2(p, TX_ADD, s->at[3], s->nj),
                       tx_op2(p, TX_SUB, tx_dim(p, DIM_N), tx_dim(p, DIM_NQ)));
-    uint32_t held = s->nheld; /* what is held of g^(i - j) has other positions */
-    s->nheld = 0;
     stmt_add(out, map_new(s, TILE_map, g, d, AX_UNIT, vector ? b->axis : AX_UNIT, one, cols));
-    s->nheld = held;
     s->at[2] = at;
     uint32_t buf[2] = {b->state, b->z};
     for (int k = 0; k < 2; k++) {

@@ -274,10 +274,8 @@ linear_add_table_phase(struct linear *l, struct stmt_list *phases)
         t->num[0] = l->table[k].degree;
         stmt_add(&body, t);
     }
-    for (int k = 0; k < 3; k++) {
-        ph->var[k] = tile_var_add(p, "once");
+    for (int k = 0; k < 3; k++)
         ph->x[k] = tx_num(p, 1);
-    }
     ph->body = body.first;
     stmt_add(phases, ph);
 }

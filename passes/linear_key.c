@@ -187,6 +187,22 @@ weigh_sums(struct linear *l, const struct key_features *k, tile_view v, bool alo
     }
 }
 
+/* v0 += the sum of a row, v0 still to be set. */
+static struct tile_stmt *
+row_total(struct linear *l, tile_view row, struct stmt_list *work)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
+    tile_view ones = view_of(local_buf(s, "one", one, s->max_nj), zero, zero, one, s->nj, zero);
+    struct tile_stmt *o = tile_stmt_new(p, TILE_ones), *t = tile_stmt_new(p, TILE_rowdot);
+    o->v[0] = ones;
+    stmt_add(work, o);
+    t->v[1] = row;
+    t->v[2] = ones;
+    return t;
+}
+
 void
 linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref part,
                 struct stmt_list *work, struct stmt_list *before, struct stmt_list *after)
@@ -214,10 +230,10 @@ linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref part,
     }
     if (b->vector) {
         tile_view z = linear_z_view(l, b, plane, k.at, k.count);
-        ir_ref node = linear_decayed(l, b, b->key);
-        struct tile_stmt *c = one_row
-                                  ? map_new(s, TILE_rowsum, z, node, AX_UNIT, AX_j, one, s->nj)
-                                  : tile_stmt_new(p, TILE_colsum);
+        struct tile_stmt *c = !one_row ? tile_stmt_new(p, TILE_colsum)
+                              : b->decay ? row_total(l, k.tile, work)
+                                         : map_new(s, TILE_rowsum, z, b->key, AX_UNIT, AX_j, one,
+                                                   s->nj);
         stmt_add(before, zero_new(p, z));
         c->v[0] = z;
         if (!one_row)

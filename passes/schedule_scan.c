@@ -521,5 +521,7 @@ schedule_scan(struct arena *a, struct ir_func *f, const struct schedule_tuning *
 struct tile_prog *
 schedule_step(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struct diag *d)
 {
-    return build(a, f, t, d, true);
+    struct tile_prog *p = build(a, f, t, d, true);
+    tile_compact(p);
+    return p;
 }

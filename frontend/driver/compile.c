@@ -134,12 +134,22 @@ prove_asserts(struct unit *u)
 int
 unit_lower(struct unit *u, const struct options *o)
 {
-    (void)o;
-    if (has_suffix(u->src->name, ".air"))
-        u->func = ir_read(u->arena, u->src, &u->diag);
-    else
+    if (has_suffix(u->src->name, ".air")) {
+        if (u->ndims)
+            return usage_error("-D does not go with .air; its dim lines say what is fixed");
+        struct tile_prog *prog[TILE_ENTRIES];
+        u->func = air_read(u->arena, u->src, &u->diag, prog);
+        u->prog = prog[0];
+        u->step = prog[1];
+        if (u->prog && (o->passes || o->print_after || o->print_changed || o->stop_after ||
+                        o->check_each || o->query_tile || o->key_tile || o->chunk ||
+                        o->feature_block))
+            return usage_error("%s is a tile program: passes and tile sizes are behind it",
+                               u->src->name);
+    } else {
         u->func = frontend_compile(u->arena, u->src, stem_of(u->arena, u->src->name), u->dims,
                                    u->ndims, &u->diag, &u->asserts);
+    }
     if (!u->func)
         return EXIT_DIAG;
     prove_asserts(u);
@@ -152,6 +162,8 @@ unit_lower(struct unit *u, const struct options *o)
 int
 unit_passes(struct unit *u, const struct options *o)
 {
+    if (u->prog) /* a tile program was read */
+        return EXIT_OK;
     struct pass_options po = {.only = o->passes, .print_after = o->print_after,
                               .print_changed = o->print_changed, .stop_after = o->stop_after,
                               .time = o->time_passes, .check_each = o->check_each, .dump = stdout};
@@ -163,10 +175,30 @@ unit_passes(struct unit *u, const struct options *o)
     return ok && !u->diag.errors ? EXIT_OK : EXIT_DIAG;
 }
 
+/* Every entry satisfies the verifier; what text came to may not, which is then the user's error. */
+static int
+judge_programs(struct unit *u)
+{
+    const struct tile_prog *progs[TILE_ENTRIES] = {u->prog, u->step};
+    for (int k = 0; k < TILE_ENTRIES && progs[k]; k++) {
+        span_t at;
+        const char *why = tile_verify(progs[k], u->arena, &at);
+        if (!why)
+            continue;
+        if (!has_suffix(u->src->name, ".air"))
+            ICE("schedule %s: %s", progs[k]->schedule, why);
+        diag_error(&u->diag, u->func->nodes[u->func->root[ROOT_OUT]].span,
+                   "schedule %s cannot run this program: %s", progs[k]->schedule, why);
+        return EXIT_DIAG;
+    }
+    return EXIT_OK;
+}
+
 int
 unit_schedule(struct unit *u, const struct options *o)
 {
     struct schedule_tuning t = schedule_default_tuning;
+    bool read = u->prog != NULL; /* a tile program was read */
     if (o->query_tile)
         t.query_tile = (int)o->query_tile;
     if (o->key_tile)
@@ -177,19 +209,18 @@ unit_schedule(struct unit *u, const struct options *o)
         t.feature_block = (int)o->feature_block;
     if (t.query_tile > 4096 || t.key_tile > 4096 || t.chunk > 4096 || t.feature_block > 65536)
         return usage_error("tile extents are limited to 4096 tokens and 65536 features");
-    u->prog = schedule_forward(u->arena, u->func, &t, &u->diag);
+    if (!read)
+        u->prog = schedule_forward(u->arena, u->func, &t, &u->diag);
     if (!u->prog)
         return EXIT_DIAG;
     u->stepping = schedule_stepping(u->func, &u->no_step);
-    if (u->stepping == STEP_STATE)
+    if (u->stepping == STEP_STATE && !read)
         u->step = schedule_step(u->arena, u->func, &t, &u->diag);
-    const struct tile_prog *progs[2] = {u->prog, u->step};
-    for (int k = 0; k < 2; k++) {
-        const char *why = progs[k] ? tile_verify(progs[k], u->arena) : NULL;
-        if (why)
-            ICE("schedule %s: %s", progs[k]->schedule, why);
+    if (u->stepping == STEP_STATE && !u->step) {
+        u->stepping = STEP_NONE;
+        u->no_step = "the text has no entry step";
     }
-    return EXIT_OK;
+    return read ? EXIT_OK : judge_programs(u);
 }
 
 int

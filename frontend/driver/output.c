@@ -172,10 +172,10 @@ static int
 emit_text(struct unit *u, const struct options *o, enum stage stage)
 {
     struct str s = {0};
-    if (stage == STAGE_IR || stage == STAGE_AIR)
+    if (stage == STAGE_IR)
         ir_print(u->func, &s);
     if (stage == STAGE_TILES || stage == STAGE_AIR)
-        tile_print(u->prog, &s);
+        tile_print((const struct tile_prog *const[]){u->prog, u->step}, &s);
     if (stage == STAGE_MATH)
         for (int k = 0; k < ROOT_COUNT; k++)
             if (u->func->root[k]) {

@@ -83,7 +83,8 @@ forms_open(struct forms *x, const char *name, const char *text)
     }
     for (int k = 0; k < TILINGS; k++) {
         x->tiles[k] = schedule_forward(p->arena, p->func, &tiling[k], &p->diag);
-        const char *bad = x->tiles[k] ? tile_verify(x->tiles[k], p->arena) : "no schedule";
+        span_t at;
+        const char *bad = x->tiles[k] ? tile_verify(x->tiles[k], p->arena, &at) : "no schedule";
         if (bad) {
             printf("%s: %s\n", name, bad);
             return false;
@@ -354,7 +355,8 @@ main(void)
     for (unsigned k = 0; k < sizeof more / sizeof *more; k++)
         run_program(more[k].name, more[k].text);
     for (int k = 0; k < exact_program_count; k++)
-        if (exact_programs[k].result != HARDMAX) /* a maximum has no meaning over the field */
+        /* neither a maximum nor a power by a position has a meaning over the field */
+        if (exact_programs[k].result != HARDMAX && !strstr(exact_programs[k].text, ")^("))
             run_program(exact_programs[k].name, exact_programs[k].text);
     printf("%ld passed, %ld failed\n", passed, failed);
     return failed != 0;

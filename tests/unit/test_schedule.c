@@ -136,7 +136,8 @@ exec_one(enum program which, const int64_t *dims)
     const char *why = NULL;
     diag_init(&d, NULL, stderr);
     struct tile_prog *p = schedule_forward(a, f, &t, &d);
-    const char *bad = tile_verify(p, a);
+    span_t at;
+    const char *bad = tile_verify(p, a, &at);
     if (bad)
         printf("%s: %s\n", names[which], bad);
     check(!bad, "tile_verify", dims);
