@@ -22,7 +22,6 @@ struct exec {
     int32_t *offset[TILE_MAX_BUFS];
     int64_t planes[TILE_MAX_BUFS], rows[TILE_MAX_BUFS], cols[TILE_MAX_BUFS];
     int64_t vars[TILE_MAX_VARS];
-    double *scalars;
     num *memo;                         /* values of nodes at the current point */
     uint64_t *stamp, now;
     const struct tile_stmt *s;         /* the map being evaluated, and the point */
@@ -32,7 +31,7 @@ struct exec {
 static int64_t
 x_of(const struct exec *e, tx_ref x)
 {
-    return tx_eval(e->p, x, e->in->dims, e->vars, e->scalars);
+    return tx_eval(e->p, x, e->in->dims, e->vars);
 }
 
 /* ---- memory ---- */
@@ -229,6 +228,65 @@ exec_if(struct exec *e, const struct tile_stmt *s)
         run_body(e, s->body);
 }
 
+static void
+exec_let(struct exec *e, const struct tile_stmt *s)
+{
+    e->vars[s->var[0]] = x_of(e, s->x[0]);
+    run_body(e, s->body);
+}
+
+/* A number of the domain as a double: representatives above p/2 are negative. */
+static double
+as_real(const struct exec *e, num x)
+{
+    return e->in->dom == NUM_F64 ? x.f : (double)(int64_t)x.u - (x.u > GF_P / 2 ? (double)GF_P : 0);
+}
+
+static void
+exec_bounds(struct exec *e, const struct tile_stmt *s)
+{
+    const double limit = (double)((int64_t)1 << 40);
+    double x = as_real(e, value_at(e, s, 0, 0, 0));
+    bool nan = isnan(x);
+    x = nan ? 0 : x < -limit ? -limit : x > limit ? limit : x;
+    e->vars[s->var[0]] = (int64_t)floor(x);
+    e->vars[s->var[1]] = (int64_t)ceil(x);
+    e->vars[s->var[2]] = nan ? (int64_t)1 << 42 : 0;
+    run_body(e, s->body);
+}
+
+/* Whether rel holds for all or for some of the numbers that [a0, a1] and [b0, b1] may stand for.
+ * NaN is in no order, so that neither is ever claimed of it. */
+static void
+exec_compare(struct exec *e, const struct tile_stmt *s)
+{
+    double a0 = as_real(e, *at(e, &s->v[0], 0, 0)), a1 = as_real(e, *at(e, &s->v[0], 0, 1));
+    double b0 = as_real(e, *at(e, &s->v[1], 0, 0)), b1 = as_real(e, *at(e, &s->v[1], 0, 1));
+    enum ir_op rel = (enum ir_op)s->num[0];
+    bool same = a0 == a1 && b0 == b1 && a0 == b0, apart = a1 < b0 || b1 < a0;
+    bool all = rel == IR_lt   ? a1 < b0
+               : rel == IR_le ? a1 <= b0
+               : rel == IR_gt ? b1 < a0
+               : rel == IR_ge ? b1 <= a0
+               : rel == IR_eq ? same
+                              : apart;
+    bool none = rel == IR_lt   ? b1 <= a0
+                : rel == IR_le ? b1 < a0
+                : rel == IR_gt ? a1 <= b0
+                : rel == IR_ge ? a1 < b0
+                : rel == IR_eq ? apart
+                               : same;
+    e->vars[s->var[0]] = all ? 0 : -1;
+    e->vars[s->var[1]] = none ? -1 : 0;
+    run_body(e, s->body);
+}
+
+static void
+exec_scores(struct exec *e, const struct tile_stmt *s)
+{
+    e->count->scores += x_of(e, s->x[0]) * x_of(e, s->x[1]);
+}
+
 /* Calls for every element of a view. */
 #define EACH(e, view, r, c)                                                      \
     for (int64_t r = 0, r##_n = x_of(e, (view)->rows); r < r##_n; r++)           \
@@ -324,6 +382,21 @@ exec_rowsum(struct exec *e, const struct tile_stmt *s)
             num *sum = at(e, &s->v[0], 0, r);
             *sum = num_add(e->in->dom, *sum, value_at(e, s, r, c, 0));
         }
+}
+
+static void
+exec_minmax(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t rows = x_of(e, s->rows), cols = x_of(e, s->cols);
+    num lo = value_at(e, s, 0, 0, 0), hi = lo;
+    for (int64_t k = 1; k < rows * cols; k++) {
+        num v = value_at(e, s, k / cols, k % cols, 0);
+        bool nan = isnan(as_real(e, v)) || isnan(as_real(e, lo));
+        lo = nan ? (num){.f = NAN} : as_real(e, v) < as_real(e, lo) ? v : lo;
+        hi = nan ? (num){.f = NAN} : as_real(e, v) > as_real(e, hi) ? v : hi;
+    }
+    *at(e, &s->v[0], 0, 0) = lo;
+    *at(e, &s->v[0], 0, 1) = hi;
 }
 
 static void
@@ -557,9 +630,6 @@ tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
     struct tile_count local = {0};
     *e = (struct exec){.p = p, .f = p->func, .in = in, .count = count ? count : &local, .out = out};
     *e->count = local;
-    e->scalars = xmalloc(sizeof(double) * (p->func->nparams + 1));
-    for (uint32_t k = 0; k < p->func->nparams; k++)
-        e->scalars[k] = p->func->params[k].rank ? 0 : in->params[k][0].f;
     e->memo = xmalloc(sizeof(num) * p->func->nnodes);
     e->stamp = xmalloc(sizeof(uint64_t) * p->func->nnodes);
     for (uint32_t k = 0; k < p->func->nnodes; k++)
@@ -572,7 +642,6 @@ tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
         free(e->weight[k]);
         free(e->offset[k]);
     }
-    free(e->scalars);
     free(e->memo);
     free(e->stamp);
     free(e);

@@ -30,9 +30,6 @@ put_x(struct printer *w, tx_ref ref)
         str_put(o, "rows(");
         put_x(w, x->a);
         str_printf(o, ", %lld)", (long long)x->num);
-    } else if (x->op == TX_PFLOOR || x->op == TX_PCEIL) {
-        str_printf(o, "%s(%s)", x->op == TX_PFLOOR ? "floor" : "ceil",
-                   w->p->func->params[x->num].name);
     } else if (x->op == TX_MIN || x->op == TX_MAX) {
         str_put(o, x->op == TX_MIN ? "min(" : "max(");
         put_x(w, x->a);
