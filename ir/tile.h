@@ -134,9 +134,9 @@ void tile_print(const struct tile_prog *p, struct str *out);
 struct tile_prog *tile_read(struct arena *a, const struct source *src, struct diag *d);
 const char *tile_verify(const struct tile_prog *p, struct arena *a);
 
-/* What a run of the executor did, for the generated cost. */
+/* What a run does: it takes 2*mul_add + other floating-point operations, a function being one. */
 struct tile_count {
-    int64_t mul_add;   /* multiply-adds of matmul, rowdot */
+    int64_t mul_add;   /* multiply-adds of matmul, rowdot, patch */
     int64_t other;     /* elementwise operations */
     int64_t tiles;     /* iterations of loops */
     int64_t scores;    /* pairs of a query and a key that were compared: statement `scores` */
@@ -146,6 +146,10 @@ struct tile_count {
  */
 bool tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
                struct tile_count *count, const char **why);
+/* The same counts from the loops and tests alone, for any size (only params are read; what a NaN
+ * or inf in v would cost is left out). */
+bool tile_count(const struct tile_prog *p, const struct interp_input *in, struct tile_count *count,
+                const char **why);
 
 /* Evaluates an integer expression for given dims and vars. */
 int64_t tx_eval(const struct tile_prog *p, tx_ref x, const int64_t *dims, const int64_t *vars);

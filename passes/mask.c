@@ -93,10 +93,16 @@ scalar_index(struct mask *m, ir_ref n)
     if (m->nscalars == MASK_MAX_SCALARS)
         return -1;
     int k = m->nscalars++;
-    m->scalar[k] = (struct mask_scalar){
-        n, tile_var_add(p, arena_printf(p->arena, "floor%d", k)),
-        tile_var_add(p, arena_printf(p->arena, "ceil%d", k)),
-        tile_var_add(p, arena_printf(p->arena, "unknown%d", k))};
+    tx_ref one = tx_num(p, 1);
+    struct mask_scalar *x = &m->scalar[k];
+    *x = (struct mask_scalar){n, tile_var_add(p, arena_printf(p->arena, "floor%d", k)),
+                              tile_var_add(p, arena_printf(p->arena, "ceil%d", k)),
+                              tile_var_add(p, arena_printf(p->arena, "unknown%d", k)),
+                              map_new(m->s, TILE_bounds, (tile_view){0}, n, AX_UNIT, AX_UNIT, one,
+                                      one)};
+    x->read->var[0] = x->floor;
+    x->read->var[1] = x->ceil;
+    x->read->var[2] = x->unknown;
     return k;
 }
 

@@ -57,6 +57,7 @@ struct mask_value {
 struct mask_scalar {
     ir_ref node;
     uint32_t floor, ceil, unknown;
+    struct tile_stmt *read;
 };
 
 struct mask {
@@ -68,7 +69,7 @@ struct mask {
     tx_ref first, last;      /* positions of the query tile, inclusive */
 };
 
-/* Understands the mask of the schedule's function; 0 sees everything. */
+/* Understands a mask (0 sees everything), before the schedule holds any tile. */
 struct mask *mask_new(struct sched *s, ir_ref root, tx_ref first, tx_ref last);
 
 /* Keys [lo, hi); 0 is unbounded. */

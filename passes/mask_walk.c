@@ -97,14 +97,8 @@ mask_open_walk(const struct mask *m, const struct mask_walk *w, struct stmt_list
 void
 mask_read_scalars(const struct mask *m, struct stmt_list *body)
 {
-    tx_ref one = num_x(m, 1);
     for (int k = m->nscalars; k-- > 0;) {
-        const struct mask_scalar *x = &m->scalar[k];
-        struct tile_stmt *b = map_new(m->s, TILE_bounds, (tile_view){0}, x->node, AX_UNIT, AX_UNIT,
-                                      one, one);
-        b->var[0] = x->floor;
-        b->var[1] = x->ceil;
-        b->var[2] = x->unknown;
+        struct tile_stmt *b = m->scalar[k].read;
         b->body = body->first;
         *body = (struct stmt_list){b, b};
     }
