@@ -1,9 +1,7 @@
 /* What --stats says of a run: pairs of query and key compared, pairs visible, operations. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "frontend/driver/driver.h"
-#include "frontend/driver/values.h"
 
 enum { VISIBLE_BUDGET = 400000000 };
 
@@ -54,18 +52,4 @@ cost_report(struct unit *u, const struct interp_input *in)
                 (long long)(d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_N]));
     }
     fprintf(stderr, "%lld floating-point operations\n", (long long)(2 * c.mul_add + c.other));
-}
-
-/* Without data: scalars have their default or 1, tensors the numbers `check` would give them. */
-int
-cost_at_fixed_sizes(struct unit *u, const struct attn_kernel *k)
-{
-    const struct ir_func *f = u->source_func;
-    int64_t *dims = ARENA_ARRAY(u->arena, int64_t, f->ndims);
-    struct values v;
-    for (uint32_t i = 0; i < f->ndims; i++)
-        dims[i] = f->dims[i].size;
-    (void)k;
-    (void)v;
-    return EXIT_OK;
 }

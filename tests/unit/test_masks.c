@@ -5,12 +5,12 @@
  * agree bit for bit. Keys that a row does not see are then filled with inf and NaN, which must
  * change nothing; params get NaN and inf, which no summary of a tile may hide.
  *
- * The executor counts the pairs of query and key that were compared. In a tile of ni <= tq queries,
- * let an edge of the visible area move by at most one key from row to row. Its keys are visited from
- * the outermost row's edge, rounded to a tile of tk: row r computes at most r + tk - 1 keys too
- * many, together ni*(tk - 1) + ni*(ni - 1)/2, and ni*(tk - 1) for an edge that is the same in every
- * row. An edge that ends the visible rows adds at most (ni - 1)*n, in one tile of queries. A mask
- * made of several parts computes at most the sum. */
+ * The executor counts the pairs of query and key that were compared. In a tile of ni <= tq
+ * queries, let an edge of the visible area move by at most one key from row to row. Its keys are
+ * visited from the outermost row's edge, rounded to a tile of tk: the r-th row from that one
+ * computes at most r + tk - 1 keys too many, together ni*(tk - 1) + ni*(ni - 1)/2, and ni*(tk - 1)
+ * for an edge that is the same in every row. An edge that ends the visible rows adds at most
+ * (ni - 1)*n, in one tile of queries. A mask made of several parts computes at most the sum. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,8 @@
 #include "passes/passes.h"
 #include "passes/schedule.h"
 
-enum { TQ = 16, TK = 7, DIAGONAL = 1, VERTICAL = 16, HORIZONTAL = 256, NO_BOUND = 4096, TOUCHED = 8192 };
+enum { TQ = 16, TK = 7 };
+enum { DIAGONAL = 1, VERTICAL = 16, HORIZONTAL = 256, NO_BOUND = 4096, TOUCHED = 8192 };
 
 /* edges: how many of each kind bound the visible area. TOUCHED: every tile that is computed holds a
  * visible pair, which is less than any bound by edges. */

@@ -23,6 +23,9 @@ pos_i = (np.arange(NQ) + N - NQ)[:, None]
 pos_j = np.arange(N)[None, :]
 causal = pos_j <= pos_i
 root = np.sqrt(D)
+distance = pos_i - pos_j
+doc = np.sort(rng.integers(0, 5, (B, N)), -1).astype(np.float32)
+same_doc = (doc[:, N - NQ:, None] == doc[:, None, :])[:, None]
 slope = rng.uniform(0, 1, H).astype(np.float32)
 
 
@@ -37,6 +40,10 @@ cases = {
     "softmax_causal": (lambda q, k, s: softmaxed(masked(s / root, causal)), None),
     "prefix_lm": (lambda q, k, s: softmaxed(masked(s / root, causal | (pos_j < 4))), None),
     "alibi": (lambda q, k, s: softmaxed(masked(s / root - slope[None, :, None, None] * (pos_i - pos_j), causal)), None),
+    "window": (lambda q, k, s: softmaxed(masked(s / root, causal & (distance < 32))), None),
+    "longformer": (lambda q, k, s: softmaxed(masked(s / root, (pos_i < 4) | (pos_j < 4) | (np.abs(distance) < 8))), None),
+    "documents": (lambda q, k, s: softmaxed(masked(s / root, causal & same_doc)), None),
+    "strided": (lambda q, k, s: softmaxed(masked(s / root, causal & ((distance < 8) | (distance % 8 == 0)))), None),
     "softcap": (lambda q, k, s: softmaxed(30 * np.tanh(s / root / 30)), None),
     "rbf": (lambda q, k, s: softmaxed(-((q[..., :, None, :] - k[..., None, :, :]) ** 2).sum(-1) / 2), None),
     "quadratic": (lambda q, k, s: (s + 1) ** 2, None),
@@ -52,10 +59,11 @@ cases = {
     "elu_feature": (lambda q, k, s: (elu(q) + 1) @ np.swapaxes(elu(k) + 1, -1, -2), None),
     "dot": (lambda q, k, s: s, lambda z: np.maximum(np.abs(z), 1)),
 }
+extra = {"alibi": ["slope"], "documents": ["doc"]}
 q = rng.standard_normal((B, H, NQ, D)).astype(np.float32)
 k = rng.standard_normal((B, G, N, D)).astype(np.float32)
 v = rng.standard_normal((B, G, N, M)).astype(np.float32)
-for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope)):
+for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope), ("doc", doc)):
     np.save(f"{work}/{name}.npy", array)
 q64, k64, v64 = q.astype(np.float64), np.repeat(k, H // G, 1).astype(np.float64), np.repeat(v, H // G, 1).astype(np.float64)
 assert sorted(cases) == sorted(f[:-5] for f in os.listdir(examples) if f.endswith(".attn")), "an example has no formula"
@@ -64,7 +72,7 @@ for name, (weights, divisor) in cases.items():
     z = w.sum(-1, keepdims=True)
     want = (w @ v64) / (divisor(z) if divisor else z)
     command = [attnc, "run", f"{examples}/{name}.attn", f"q={work}/q.npy", f"k={work}/k.npy", f"v={work}/v.npy",
-               "-o", f"{work}/out.npy"] + ([f"slope={work}/slope.npy"] if name == "alibi" else [])
+               "-o", f"{work}/out.npy"] + [f"{x}={work}/{x}.npy" for x in extra.get(name, [])]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     got = np.load(f"{work}/out.npy")
     condition = (np.abs(w) @ np.abs(v64) / np.abs(divisor(z) if divisor else z)).max() / np.abs(want).max()
