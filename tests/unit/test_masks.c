@@ -43,6 +43,8 @@ static const struct program {
     {"mask = i >= 40 or |j - 50| < 3 or abs(j - i) <= 2;",
      2 * DIAGONAL + 2 * VERTICAL + HORIZONTAL + TOUCHED},
     {"param p = 13; mask = j <= i or j < p;", DIAGONAL + VERTICAL + TOUCHED},
+    {"param p = 30; mask = j > p or i <= p - 4;", VERTICAL + HORIZONTAL + TOUCHED},
+    {"param p = 8; mask = not (j > i - p) and j >= 2;", DIAGONAL + VERTICAL},
     {"mask = not (|i - j| < 20);", 2 * DIAGONAL + TOUCHED},
     {"mask = j < 3 or (j >= 20 and j < 22) or j == 40 or (j > 60 and j < 63);",
      6 * VERTICAL + TOUCHED},
@@ -265,7 +267,7 @@ poisoned(struct values *v, const num *seen, const num *want, int64_t key)
     return ok;
 }
 
-/* odd: NaN and inf among the numbers of tensor params. */
+/* odd: NaN and inf among the numbers of tensor params, and scalars that are NaN. */
 static void
 check_sizes(const struct built *x, const struct program *p, const int64_t *dims, bool odd,
             bool counts)
@@ -278,6 +280,8 @@ check_sizes(const struct built *x, const struct program *p, const int64_t *dims,
     for (int t = 4; odd && t < v.kernel->ntensors; t++)
         for (int64_t e = 0; e < v.count[t]; e += 23)
             values_put(&v, t, e, e % 3 == 0 ? NAN : e % 3 == 1 ? INFINITY : -INFINITY);
+    for (int k = 0; odd && k < v.kernel->nscalars; k++)
+        v.scalars[k] = NAN;
     struct interp_input in = values_interp(&v);
     num *want = xmalloc(sizeof(num) * (size_t)(v.count[3] + 1)), *seen = visible(p->mask, in, dims);
     attn_exec one = {.threads = 1}, three = {.threads = 3};
@@ -306,11 +310,11 @@ main(void)
     for (size_t k = 0; k < sizeof programs / sizeof *programs; k++)
         for (int t = 0; t < cg_target_count && cg_targets[t].isa <= attn_isa_level(); t++) {
             const struct program *p = &programs[k];
-            bool tensors = strchr(p->mask, '[') != NULL;
+            bool tensors = strchr(p->mask, '[') != NULL, params = strstr(p->mask, "param");
             struct built small, usual;
             build(&small, p->mask, true, &cg_targets[t]);
             for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-                for (int odd = 0; odd <= tensors; odd++)
+                for (int odd = 0; odd <= params; odd++)
                     if (!tensors || sizes[s][DIM_NQ] <= sizes[s][DIM_N])
                         check_sizes(&small, p, sizes[s], odd != 0, t == 0);
             discard(&small);
