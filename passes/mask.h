@@ -39,6 +39,8 @@ struct pred {
 };
 
 enum { MASK_MAX_SCALARS = 8, MASK_MAX_VALUES = 4, MASK_MAX_RANGES = 6 };
+/* Variables of a walk: 4 to make tiles of a range, 4 for each exchange of the sort, 3 to join. */
+enum { MASK_MAX_WALK = MASK_MAX_RANGES * (7 + 2 * (MASK_MAX_RANGES - 1)) };
 
 /* The extremes of a one-sided value over each tile of its side. */
 struct mask_summary {
@@ -94,8 +96,8 @@ struct mask_class mask_classify(const struct mask *m, tx_ref j, tx_ref nj);
 struct mask_walk {
     tx_ref count, tile;
     bool bounded;            /* some tiles may not be visited */
-    uint32_t nvars, vars[MASK_MAX_RANGES * (MASK_MAX_RANGES + 3)];
-    tx_ref x[MASK_MAX_RANGES * (MASK_MAX_RANGES + 3)];
+    uint32_t nvars, vars[MASK_MAX_WALK];
+    tx_ref x[MASK_MAX_WALK];
 };
 struct mask_walk mask_walk(const struct mask *m, tx_ref step);
 

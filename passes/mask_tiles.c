@@ -106,10 +106,14 @@ ranges_or(const struct mask *m, struct mask_ranges a, struct mask_ranges b)
     return a;
 }
 
+/* Every pair of ranges intersected. Where that gives too many, one side alone bounds the keys, too,
+ * and joining the surplus would square the expressions with every further `and`. */
 static struct mask_ranges
 ranges_and(const struct mask *m, const struct mask_ranges *a, const struct mask_ranges *b)
 {
     struct mask_ranges r = {0};
+    if (a->n * b->n > MASK_MAX_RANGES)
+        return a->n < b->n ? *a : *b;
     for (int k = 0; k < a->n; k++)
         for (int i = 0; i < b->n; i++) {
             struct mask_range x = {tighter(m, TX_MAX, a->at[k].lo, b->at[i].lo),

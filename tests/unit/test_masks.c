@@ -48,6 +48,10 @@ static const struct program {
     {"mask = not (|i - j| < 20);", 2 * DIAGONAL + TOUCHED},
     {"mask = j < 3 or (j >= 20 and j < 22) or j == 40 or (j > 60 and j < 63);",
      6 * VERTICAL + TOUCHED},
+    {"mask = j == 2 or j == 11 or j == 19 or j == 30 or j == 31 or j == 44 or j == 60 or j == i;",
+     2 * DIAGONAL + 14 * VERTICAL + TOUCHED},
+    {"mask = (j < 9 or j > 50 or j == i) and (i - j < 9 or j - i > 30 or j == 2) and (j < 60 or "
+     "j > 70);", NO_BOUND},
     {"mask = (j < 9 or j > 50) and (i - j < 9 or j - i > 30 or j == 2);",
      6 * DIAGONAL + 6 * VERTICAL},
     {"mask = min(i, 30) >= j and max(j, 4) < 50;", DIAGONAL + 3 * VERTICAL},
