@@ -312,18 +312,6 @@ cg_tx_const(const struct cg *g, tx_ref x, int64_t *v)
 }
 
 static val
-saturated(struct cg *g, val d)
-{
-    double lim = (double)((int64_t)1 << 40);
-    val hi = LLVMConstReal(g->f64, lim), lo = LLVMConstReal(g->f64, -lim);
-    val nan = LLVMBuildFCmp(g->b, LLVMRealUNO, d, d, "");
-    d = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, d, hi, ""), hi, d, "");
-    d = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, d, lo, ""), lo, d, "");
-    d = LLVMBuildSelect(g->b, nan, LLVMConstReal(g->f64, 0), d, "");
-    return LLVMBuildFPToSI(g->b, d, g->i64, "");
-}
-
-static val
 floor_div(struct cg *g, val a, val b)
 {
     val q = LLVMBuildSDiv(g->b, a, b, ""), r = LLVMBuildSRem(g->b, a, b, "");
@@ -358,12 +346,6 @@ cg_tx(struct cg *g, tx_ref ref)
         return g->vars[x->num];
     case TX_ROWS:
         return g->rows[ref];
-    case TX_PFLOOR:
-    case TX_PCEIL: {
-        val d = cg_scalar_param(g, (uint32_t)x->num);
-        const char *fn = x->op == TX_PFLOOR ? "llvm.floor" : "llvm.ceil";
-        return saturated(g, cg_call_intrinsic(g, fn, &g->f64, 1, &d, 1));
-    }
     case TX_ADD:
         return g->local ? cg_add(g, cg_tx(g, x->a), cg_tx(g, x->b))
                         : saturating(g, "llvm.sadd.with.overflow", cg_tx(g, x->a), cg_tx(g, x->b));

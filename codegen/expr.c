@@ -64,17 +64,28 @@ position(struct expr *e, uint8_t axis)
 
 /* ---- integers ---- */
 
-/* Positions, sizes and whole constants under + - neg: exact in 32 bits for lengths below 2^29. */
+static bool
+is_integer_constant(const struct ir_func *f, ir_ref n)
+{
+    if (f->nodes[n].op != IR_const)
+        return false;
+    const fmpq *q = ir_const_value(f, n);
+    return fmpz_is_one(fmpq_denref(q)) && fmpz_bits(fmpq_numref(q)) <= 28;
+}
+
+/* Positions, sizes and whole constants under + - neg, and mod by a constant > 0: exact in 32 bits
+ * for lengths below 2^29. */
 static bool
 is_integer(const struct ir_func *f, ir_ref n)
 {
     const struct ir_node *x = &f->nodes[n];
     if (x->op == IR_pos || x->op == IR_dim)
         return true;
-    if (x->op == IR_const) {
-        const fmpq *q = ir_const_value(f, n);
-        return fmpz_is_one(fmpq_denref(q)) && fmpz_bits(fmpq_numref(q)) <= 28;
-    }
+    if (x->op == IR_const)
+        return is_integer_constant(f, n);
+    if (x->op == IR_mod)
+        return is_integer(f, x->arg[0]) && is_integer_constant(f, x->arg[1]) &&
+               fmpq_sgn(ir_const_value(f, x->arg[1])) > 0;
     if (x->op == IR_add || x->op == IR_sub)
         return is_integer(f, x->arg[0]) && is_integer(f, x->arg[1]);
     return x->op == IR_neg && is_integer(f, x->arg[0]);
@@ -97,6 +108,11 @@ ev_int(struct expr *e, ir_ref n)
     if (x->op == IR_neg)
         return LLVMBuildNeg(g->b, a, "");
     val b = ev_int(e, x->arg[1]);
+    if (x->op == IR_mod) { /* b > 0: a negative remainder is one b too low */
+        val r = LLVMBuildSRem(g->b, a, b, ""), sign = splat_i32(g, cg_i(g, 31));
+        val low = LLVMBuildAnd(g->b, LLVMBuildAShr(g->b, r, sign, ""), b, "");
+        return LLVMBuildAdd(g->b, r, low, "");
+    }
     return x->op == IR_add ? LLVMBuildAdd(g->b, a, b, "") : LLVMBuildSub(g->b, a, b, "");
 }
 
@@ -267,6 +283,10 @@ ev_elementwise(struct expr *e, const struct ir_node *x)
         return LLVMBuildFDiv(g->b, a, b, "");
     if (x->op == IR_neg)
         return LLVMBuildFNeg(g->b, a, "");
+    if (x->op == IR_mod) { /* a - b*floor(a/b) */
+        val whole = vm_emit(&vm, IR_floor, LLVMBuildFDiv(g->b, a, b, ""), NULL);
+        return LLVMBuildFSub(g->b, a, LLVMBuildFMul(g->b, b, whole, ""), "");
+    }
     return vm_emit(&vm, (enum ir_op)x->op, a, b);
 }
 

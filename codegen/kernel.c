@@ -38,6 +38,86 @@ cg_tile_if(struct cg *g, const struct tile_stmt *s)
     cg_fi(g, after);
 }
 
+void
+cg_tile_let(struct cg *g, const struct tile_stmt *s)
+{
+    g->vars[s->var[0]] = cg_tx(g, s->x[0]);
+    cg_body(g, s->body);
+}
+
+void
+cg_tile_scores(struct cg *g, const struct tile_stmt *s)
+{
+    (void)g;
+    (void)s; /* counted by the executor, free here */
+}
+
+/* d within +-2^40; 0 where it is NaN, which the caller asks about by itself. */
+static val
+saturated(struct cg *g, val d, val nan)
+{
+    double lim = (double)((int64_t)1 << 40);
+    val hi = LLVMConstReal(g->f64, lim), lo = LLVMConstReal(g->f64, -lim);
+    d = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, d, hi, ""), hi, d, "");
+    d = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, d, lo, ""), lo, d, "");
+    d = LLVMBuildSelect(g->b, nan, LLVMConstReal(g->f64, 0), d, "");
+    return LLVMBuildFPToSI(g->b, d, g->i64, "");
+}
+
+/* The node is evaluated as the mask's test of one pair does, in the accumulation type. */
+void
+cg_tile_bounds(struct cg *g, const struct tile_stmt *s)
+{
+    struct cg_point at = {.s = s, .row = cg_i(g, 0), .col = cg_i(g, 0)};
+    val d = LLVMBuildExtractElement(g->b, cg_expr(g, s->node, &at), LLVMConstInt(g->i32, 0, 0), "");
+    if (g->acc != g->f64)
+        d = LLVMBuildFPExt(g->b, d, g->f64, "");
+    val nan = LLVMBuildFCmp(g->b, LLVMRealUNO, d, d, "");
+    for (int k = 0; k < 2; k++) {
+        val x = cg_call_intrinsic(g, k ? "llvm.ceil" : "llvm.floor", &g->f64, 1, &d, 1);
+        g->vars[s->var[k]] = saturated(g, x, nan);
+    }
+    g->vars[s->var[2]] = LLVMBuildSelect(g->b, nan, cg_i(g, (int64_t)1 << 42), cg_i(g, 0), "");
+    cg_body(g, s->body);
+}
+
+/* 0 where yes, -1 where no. */
+static val
+verdict(struct cg *g, val yes)
+{
+    return LLVMBuildSelect(g->b, yes, cg_i(g, 0), cg_i(g, -1), "");
+}
+
+/* Ordered comparisons: nothing is claimed of tiles with a NaN in them. */
+void
+cg_tile_compare(struct cg *g, const struct tile_stmt *s)
+{
+    enum ir_op rel = (enum ir_op)s->num[0];
+    bool swap = rel == IR_gt || rel == IR_ge, strict = rel == IR_lt || rel == IR_gt;
+    LLVMRealPredicate lt = LLVMRealOLT, le = LLVMRealOLE;
+    val x[2][2], all, none;
+    for (int k = 0; k < 2; k++)
+        for (int c = 0; c < 2; c++)
+            x[k][c] = cg_load(g, g->acc,
+                              cg_view_addr(g, &s->v[k ^ swap], cg_i(g, 0), cg_i(g, c)));
+    if (rel == IR_eq || rel == IR_ne) {
+        val a = LLVMBuildFCmp(g->b, LLVMRealOEQ, x[0][0], x[0][1], "");
+        val b = LLVMBuildFCmp(g->b, LLVMRealOEQ, x[1][0], x[1][1], "");
+        val same = LLVMBuildFCmp(g->b, LLVMRealOEQ, x[0][0], x[1][0], "");
+        same = LLVMBuildAnd(g->b, LLVMBuildAnd(g->b, a, b, ""), same, "");
+        val apart = LLVMBuildOr(g->b, LLVMBuildFCmp(g->b, lt, x[0][1], x[1][0], ""),
+                                LLVMBuildFCmp(g->b, lt, x[1][1], x[0][0], ""), "");
+        all = rel == IR_eq ? same : apart;
+        none = rel == IR_eq ? apart : same;
+    } else {
+        all = LLVMBuildFCmp(g->b, strict ? lt : le, x[0][1], x[1][0], "");
+        none = LLVMBuildFCmp(g->b, strict ? le : lt, x[1][1], x[0][0], "");
+    }
+    g->vars[s->var[0]] = verdict(g, all);
+    g->vars[s->var[1]] = verdict(g, LLVMBuildNot(g->b, none, ""));
+    cg_body(g, s->body);
+}
+
 /* Inside a phase function: task number to loop variables, last one fastest. */
 void
 cg_tile_phase(struct cg *g, const struct tile_stmt *s)

@@ -111,6 +111,55 @@ cg_tile_colmax(struct cg *g, const struct tile_stmt *s)
     cg_columns(g, cg_tx(g, s->cols), map_column, &j);
 }
 
+/* ---- the extremes of a tile ---- */
+
+struct minmax_job {
+    const struct tile_stmt *s;
+    val row, acc[2], nan; /* least, greatest; NaN if there is one, else 0 */
+};
+
+static void
+minmax_column(struct cg *g, val col, val mask, void *arg)
+{
+    struct minmax_job *j = arg;
+    struct cg_point at = {.s = j->s, .row = j->row, .col = col, .red = NULL, .lanes = mask};
+    val v = cg_expr(g, j->s->node, &at), nan = cg_load(g, g->vec, j->nan);
+    val bad = LLVMBuildFCmp(g->b, LLVMRealUNO, v, v, "");
+    if (mask)
+        bad = LLVMBuildAnd(g->b, bad, mask, "");
+    cg_store(g, LLVMBuildSelect(g->b, bad, v, nan, ""), j->nan);
+    for (int k = 0; k < 2; k++) {
+        val old = cg_load(g, g->vec, j->acc[k]);
+        val take = LLVMBuildFCmp(g->b, k ? LLVMRealOGT : LLVMRealOLT, v, old, "");
+        if (mask)
+            take = LLVMBuildAnd(g->b, take, mask, "");
+        cg_store(g, LLVMBuildSelect(g->b, take, v, old, ""), j->acc[k]);
+    }
+}
+
+void
+cg_tile_minmax(struct cg *g, const struct tile_stmt *s)
+{
+    struct minmax_job j = {.s = s, .nan = cg_var(g, g->vec, cg_splat_f(g, 0))};
+    for (int k = 0; k < 2; k++)
+        j.acc[k] = cg_var(g, g->vec, cg_splat_f(g, k ? -__builtin_inf() : __builtin_inf()));
+    struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->rows), cg_i(g, 1));
+    j.row = l.iv;
+    cg_columns(g, cg_tx(g, s->cols), minmax_column, &j);
+    cg_end(g, &l);
+    val nan = cg_hsum(g, cg_load(g, g->vec, j.nan));
+    for (int k = 0; k < 2; k++) {
+        val v = cg_load(g, g->vec, j.acc[k]), r = NULL;
+        for (int lane = 0; lane < g->vl; lane++) {
+            val x = LLVMBuildExtractElement(g->b, v, LLVMConstInt(g->i32, (unsigned)lane, 0), "");
+            val take = r ? LLVMBuildFCmp(g->b, k ? LLVMRealOGT : LLVMRealOLT, x, r, "") : NULL;
+            r = r ? LLVMBuildSelect(g->b, take, x, r, "") : x;
+        }
+        cg_store(g, LLVMBuildFAdd(g->b, r, nan, ""),
+                 cg_view_addr(g, &s->v[0], cg_i(g, 0), cg_i(g, k)));
+    }
+}
+
 /* ---- sums along columns ---- */
 
 struct rowsum_job {

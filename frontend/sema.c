@@ -211,6 +211,31 @@ sema_stmt_causal(struct sema *s, const struct ast_stmt *st)
         and_mask(s, ir_op2(s->f, IR_le, ir_pos(s->f, AX_j, at), ir_pos(s->f, AX_i, at), at), at);
 }
 
+/* window W: i - j < W and j - i < W. */
+static void
+sema_stmt_window(struct sema *s, const struct ast_stmt *st)
+{
+    struct ir_func *f = s->f;
+    span_t at = st->span;
+    ir_ref w = once(s, st) ? sema_number(s, st->expr, "the width of a window") : 0;
+    if (!w)
+        return;
+    if (ir_side_of(f, w) != SIDE_NEUTRAL) {
+        diag_error(s->diag, st->expr->span,
+                   "the width of a window cannot depend on the query or the key; write a mask");
+        return;
+    }
+    if (f->nodes[w].op == IR_const && fmpq_sgn(ir_const_value(f, w)) <= 0) {
+        diag_error(s->diag, st->expr->span, "a window of width %s sees nothing, must be above 0",
+                   ast_quote(s->arena, s->src, st->expr->span));
+        return;
+    }
+    ir_ref i = ir_pos(f, AX_i, at), j = ir_pos(f, AX_j, at);
+    ir_ref back = ir_op2(f, IR_lt, ir_op2(f, IR_sub, i, j, at), w, at);
+    ir_ref ahead = ir_op2(f, IR_lt, ir_op2(f, IR_sub, j, i, at), w, at);
+    and_mask(s, ir_op2(f, IR_and, back, ahead, at), at);
+}
+
 static void
 sema_stmt_normalize(struct sema *s, const struct ast_stmt *st)
 {

@@ -130,7 +130,7 @@ sema_arith(struct sema *s, const struct ast_expr *e, enum ir_op op, struct value
                    sema_describe(s, &b) + strlen("a vector of length "));
         return value_bad;
     }
-    if (op == IR_div && ir_is_const(s->f, b.node, 0)) {
+    if ((op == IR_div || op == IR_mod) && ir_is_const(s->f, b.node, 0)) {
         diag_error(s->diag, e->span, "division by zero");
         return value_bad;
     }

@@ -33,6 +33,12 @@ F(sub) { UNUSED; return a - b; }
 F(mul) { UNUSED; return a * b; }
 F(div) { UNUSED; return a / b; }
 F(pow) { UNUSED; return pow(a, b); }
+F(mod)
+{
+    UNUSED;
+    double r = fmod(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
 F(min) { UNUSED; return isnan(a) || isnan(b) ? NAN : a < b ? a : b; }
 F(max) { UNUSED; return isnan(a) || isnan(b) ? NAN : a > b ? a : b; }
 F(lt) { UNUSED; return a < b; }
@@ -139,6 +145,15 @@ G(mul) { UNUSED; return gf_mul(a, b); }
 G(div) { UNUSED; return gf_mul(a, gf_inverse(b)); }
 G(min) { UNUSED; return gf_less(a, b) ? a : b; }
 G(max) { UNUSED; return gf_less(a, b) ? b : a; }
+/* Of whole numbers, which representatives are here. */
+G(mod)
+{
+    UNUSED;
+    int64_t x = (int64_t)a - (gf_negative(a) ? (int64_t)P : 0);
+    int64_t y = (int64_t)b - (gf_negative(b) ? (int64_t)P : 0), r = y ? x % y : 0;
+    r += r && (r < 0) != (y < 0) ? y : 0;
+    return r < 0 ? (uint64_t)(r + (int64_t)P) : (uint64_t)r;
+}
 G(lt) { UNUSED; return gf_less(a, b); }
 G(le) { UNUSED; return !gf_less(b, a); }
 G(gt) { UNUSED; return gf_less(b, a); }
@@ -181,6 +196,7 @@ static f64_fn *const f64_fns[IR_OP_COUNT] = {
     [IR_sin] = num_f64_sin,         [IR_cos] = num_f64_cos,   [IR_floor] = num_f64_floor,
     [IR_not] = num_f64_not,         [IR_powi] = num_f64_powi, [IR_add] = num_f64_add,
     [IR_sub] = num_f64_sub,         [IR_mul] = num_f64_mul,   [IR_div] = num_f64_div,
+    [IR_mod] = num_f64_mod,
     [IR_pow] = num_f64_pow,         [IR_min] = num_f64_min,   [IR_max] = num_f64_max,
     [IR_lt] = num_f64_lt,           [IR_le] = num_f64_le,     [IR_gt] = num_f64_gt,
     [IR_ge] = num_f64_ge,           [IR_eq] = num_f64_eq,     [IR_ne] = num_f64_ne,
@@ -193,6 +209,7 @@ static gf_fn *const gf_fns[IR_OP_COUNT] = {
     [IR_sin] = num_gf_sin,         [IR_cos] = num_gf_cos,   [IR_floor] = num_gf_floor,
     [IR_not] = num_gf_not,         [IR_powi] = num_gf_powi, [IR_add] = num_gf_add,
     [IR_sub] = num_gf_sub,         [IR_mul] = num_gf_mul,   [IR_div] = num_gf_div,
+    [IR_mod] = num_gf_mod,
     [IR_pow] = num_gf_pow,         [IR_min] = num_gf_min,   [IR_max] = num_gf_max,
     [IR_lt] = num_gf_lt,           [IR_le] = num_gf_le,     [IR_gt] = num_gf_gt,
     [IR_ge] = num_gf_ge,           [IR_eq] = num_gf_eq,     [IR_ne] = num_gf_ne,

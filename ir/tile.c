@@ -1,6 +1,8 @@
 /* Building tile programs: integer expressions (hash-consed and folded), buffers, statements. */
 #include "ir/tile.h"
 
+#include <string.h>
+
 #include "runtime/attn.h"
 
 const struct tile_op_info tile_ops[TILE_OP_COUNT] = {
@@ -148,12 +150,6 @@ tx_rows(struct tile_prog *p, tx_ref size, int degree)
     return tx_make(p, TX_ROWS, size, 0, degree);
 }
 
-tx_ref
-tx_param(struct tile_prog *p, enum tx_op op, uint32_t param)
-{
-    return tx_make(p, op, 0, 0, param);
-}
-
 /* C(n + degree - 1, degree): the product of degree consecutive numbers divides exactly at each
  * step. */
 static tx_ref
@@ -189,8 +185,7 @@ tx_axis(struct tile_prog *p, uint8_t axis)
 }
 
 int64_t
-tx_eval(const struct tile_prog *p, tx_ref ref, const int64_t *dims, const int64_t *vars,
-        const double *scalars)
+tx_eval(const struct tile_prog *p, tx_ref ref, const int64_t *dims, const int64_t *vars)
 {
     const struct tx *x = &p->xs[ref];
     switch ((enum tx_op)x->op) {
@@ -203,16 +198,10 @@ tx_eval(const struct tile_prog *p, tx_ref ref, const int64_t *dims, const int64_
     case TX_VAR:
         return vars[x->num];
     case TX_ROWS:
-        return attn_monomial_rows(tx_eval(p, x->a, dims, vars, scalars), (int)x->num, NULL, NULL);
-    case TX_PFLOOR:
-    case TX_PCEIL: {
-        double v = scalars[x->num], lim = (double)((int64_t)1 << 40);
-        v = x->op == TX_PFLOOR ? __builtin_floor(v) : __builtin_ceil(v);
-        return v != v ? 0 : v > lim ? (int64_t)lim : v < -lim ? -(int64_t)lim : (int64_t)v;
-    }
+        return attn_monomial_rows(tx_eval(p, x->a, dims, vars), (int)x->num, NULL, NULL);
     case TX_ADD: case TX_SUB: case TX_MUL: case TX_FDIV: case TX_CDIV: case TX_MIN: case TX_MAX:
-        return tx_apply((enum tx_op)x->op, tx_eval(p, x->a, dims, vars, scalars),
-                        tx_eval(p, x->b, dims, vars, scalars));
+        return tx_apply((enum tx_op)x->op, tx_eval(p, x->a, dims, vars),
+                        tx_eval(p, x->b, dims, vars));
     }
     ICE("bad integer expression");
 }
@@ -279,6 +268,9 @@ tile_arg(struct tile_prog *p, uint32_t arg)
 uint32_t
 tile_var_add(struct tile_prog *p, const char *name)
 {
+    for (uint32_t k = 1; k < p->nvars; k++)
+        if (!strcmp(p->vars[k], name))
+            return k;
     if (p->nvars >= TILE_MAX_VARS)
         ICE("more than %d loop variables in one schedule", TILE_MAX_VARS - 1);
     p->vars[p->nvars] = name;

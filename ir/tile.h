@@ -17,13 +17,12 @@ typedef uint32_t tx_ref; /* integer expression, 0 = none */
 enum tx_op {
     TX_NONE, TX_NUM, TX_DIM, TX_VAR,
     TX_ROWS,            /* rows of the monomial table of degree num in a variables */
-    TX_PFLOOR, TX_PCEIL,/* floor/ceil of scalar param num, saturated to +-2^40 */
     TX_ADD, TX_SUB, TX_MUL, TX_FDIV, TX_CDIV, TX_MIN, TX_MAX
 };
 struct tx {
     uint8_t op;
     tx_ref a, b;
-    int64_t num;        /* NUM value; DIM, VAR index; ROWS degree; PFLOOR/PCEIL param */
+    int64_t num;        /* NUM value; DIM, VAR index; ROWS degree */
 };
 
 enum tile_buf_kind {
@@ -121,13 +120,14 @@ tx_ref tx_dim(struct tile_prog *p, uint16_t dim);       /* folds to a number whe
 tx_ref tx_var(struct tile_prog *p, uint32_t var);
 tx_ref tx_op2(struct tile_prog *p, enum tx_op op, tx_ref a, tx_ref b);  /* folds, hash-conses */
 tx_ref tx_rows(struct tile_prog *p, tx_ref size, int degree);
-tx_ref tx_param(struct tile_prog *p, enum tx_op op, uint32_t param);
 /* The extent of an axis in entries as an integer expression. */
 tx_ref tx_axis(struct tile_prog *p, uint8_t axis);
 bool tx_is_num(const struct tile_prog *p, tx_ref x, int64_t *v);
 uint32_t tile_buf_add(struct tile_prog *p, const char *name, int kind, int elem, tx_ref planes,
                       tx_ref rows, tx_ref cols);
 uint32_t tile_arg(struct tile_prog *p, uint32_t arg);   /* the BUF_ARG of a tensor argument */
+/* The variable of that name; a new one if there is none. Loops inside one another need different
+ * names, others may share one. */
 uint32_t tile_var_add(struct tile_prog *p, const char *name);
 struct tile_stmt *tile_stmt_new(struct tile_prog *p, enum tile_op op);
 /* Number of tensor arguments, and the param behind argument a >= 4. */
@@ -158,20 +158,24 @@ struct ir_func *air_read(struct arena *a, const struct source *src, struct diag 
  * from arena a, and its place in a textual form in *at. */
 const char *tile_verify(const struct tile_prog *p, struct arena *a, span_t *at);
 
-/* What a run of the executor did, for the generated cost. */
+/* What a run does: it takes 2*mul_add + other floating-point operations, a function being one. */
 struct tile_count {
-    int64_t mul_add;   /* multiply-adds of matmul, rowdot */
+    int64_t mul_add;   /* multiply-adds of matmul, rowdot, patch */
     int64_t other;     /* elementwise operations */
-    int64_t tiles;     /* for-iterations that contain a matmul */
+    int64_t tiles;     /* iterations of loops */
+    int64_t scores;    /* pairs of a query and a key that were compared: statement `scores` */
 };
 /* Runs the program slowly and literally. out is dense [B,H,n_q,M]. False with *why on sizes that
  * cannot be evaluated. Out-of-bounds views are an internal error, so this is also a bounds check.
  */
 bool tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
                struct tile_count *count, const char **why);
+/* The same counts from the loops and tests alone, for any size (only params are read; what a NaN
+ * or inf in v would cost is left out). */
+bool tile_count(const struct tile_prog *p, const struct interp_input *in, struct tile_count *count,
+                const char **why);
 
-/* Evaluates an integer expression for given dims, vars and scalar params (tests, exec, explain). */
-int64_t tx_eval(const struct tile_prog *p, tx_ref x, const int64_t *dims, const int64_t *vars,
-                const double *scalars);
+/* Evaluates an integer expression for given dims and vars. */
+int64_t tx_eval(const struct tile_prog *p, tx_ref x, const int64_t *dims, const int64_t *vars);
 
 #endif

@@ -3,35 +3,17 @@
  * Buffers are plain arrays with bounds checked at every access; whole-vector overruns that
  * generated code is allowed do not exist here. Over the field any loop nest or rewrite that is
  * wrong differs with overwhelming probability. */
-#include "ir/tile.h"
+#include "ir/tile_exec.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "runtime/attn.h"
 
-struct exec {
-    const struct tile_prog *p;
-    const struct ir_func *f;
-    const struct interp_input *in;
-    struct tile_count *count;
-    num *out;
-    num *mem[TILE_MAX_BUFS];           /* local and shared buffers */
-    double *weight[TILE_MAX_BUFS];     /* tables */
-    int32_t *offset[TILE_MAX_BUFS];
-    int64_t planes[TILE_MAX_BUFS], rows[TILE_MAX_BUFS], cols[TILE_MAX_BUFS];
-    int64_t vars[TILE_MAX_VARS];
-    double *scalars;
-    num *memo;                         /* values of nodes at the current point */
-    uint64_t *stamp, now;
-    const struct tile_stmt *s;         /* the map being evaluated, and the point */
-    int64_t r, c, t;
-};
-
-static int64_t
-x_of(const struct exec *e, tx_ref x)
+int64_t
+exec_x(const struct exec *e, tx_ref x)
 {
-    return tx_eval(e->p, x, e->in->dims, e->vars, e->scalars);
+    return tx_eval(e->p, x, e->in->dims, e->vars);
 }
 
 /* ---- memory ---- */
@@ -51,15 +33,16 @@ arg_at(struct exec *e, uint32_t what, int64_t b, int64_t h, int64_t row, int64_t
     return (num *)(uintptr_t)&base[((b * heads + h) * rows + row) * cols + col];
 }
 
-static num *
-at(struct exec *e, const tile_view *v, int64_t r, int64_t c)
+num *
+exec_at(struct exec *e, const tile_view *v, int64_t r, int64_t c)
 {
     const struct tile_buf *b = &e->p->bufs[v->buf];
-    if (r < 0 || r >= x_of(e, v->rows) || c < 0 || c >= x_of(e, v->cols))
+    if (r < 0 || r >= exec_x(e, v->rows) || c < 0 || c >= exec_x(e, v->cols))
         ICE("schedule %s: %s is read outside its view", e->p->schedule, b->name);
-    int64_t row = x_of(e, v->row) + r, col = x_of(e, v->col) + c, plane = v->b ? x_of(e, v->b) : 0;
+    int64_t row = exec_x(e, v->row) + r, col = exec_x(e, v->col) + c;
+    int64_t plane = v->b ? exec_x(e, v->b) : 0;
     if (b->kind == BUF_ARG)
-        return arg_at(e, b->arg, plane, x_of(e, v->h), row, col);
+        return arg_at(e, b->arg, plane, exec_x(e, v->h), row, col);
     if (plane < 0 || plane >= e->planes[v->buf] || row < 0 || row >= e->rows[v->buf] || col < 0 ||
         col >= e->cols[v->buf])
         ICE("schedule %s: element %lld,%lld is outside buffer %s", e->p->schedule, (long long)row,
@@ -78,9 +61,9 @@ axis_value(struct exec *e, uint8_t axis)
                     : axis == s->red_axis ? e->t
                                           : -1;
     if (axis == AX_b || axis == AX_h)
-        return x_of(e, s->at[axis == AX_b ? 0 : 1]);
+        return exec_x(e, s->at[axis == AX_b ? 0 : 1]);
     if (axis == AX_i || axis == AX_j)
-        return x_of(e, s->at[axis == AX_i ? 2 : 3]) + (local < 0 ? 0 : local);
+        return exec_x(e, s->at[axis == AX_i ? 2 : 3]) + (local < 0 ? 0 : local);
     if (local < 0)
         ICE("axis %s is not part of this map", e->f->axes[axis].name);
     return local;
@@ -115,7 +98,7 @@ leaf_value(struct exec *e, ir_ref n)
     enum num_domain dom = e->in->dom;
     if (x->op == IR_input) {
         bool query = x->attr.num == 0;
-        int64_t h = query ? axis_value(e, AX_h) : x_of(e, e->s->at[4]);
+        int64_t h = query ? axis_value(e, AX_h) : exec_x(e, e->s->at[4]);
         return *arg_at(e, (uint32_t)x->attr.num, axis_value(e, AX_b), h,
                        axis_value(e, query ? AX_i : AX_j),
                        axis_value(e, x->attr.num == 2 ? AX_m : AX_d));
@@ -152,7 +135,7 @@ value(struct exec *e, ir_ref n)
         for (int k = 0; k < 2; k++)
             if (ax[k] != AX_UNIT)
                 ix[k] = ax[k] == e->s->row_axis ? e->r : ax[k] == e->s->col_axis ? e->c : e->t;
-        v = *at(e, &b->view, ix[0], ix[1]);
+        v = *exec_at(e, &b->view, ix[0], ix[1]);
     } else if (x->nargs == 0) {
         v = leaf_value(e, n);
     } else {
@@ -167,8 +150,8 @@ value(struct exec *e, ir_ref n)
     return v;
 }
 
-static num
-value_at(struct exec *e, const struct tile_stmt *s, int64_t r, int64_t c, int64_t t)
+num
+exec_value(struct exec *e, const struct tile_stmt *s, int64_t r, int64_t c, int64_t t)
 {
     e->s = s;
     e->r = r;
@@ -180,170 +163,143 @@ value_at(struct exec *e, const struct tile_stmt *s, int64_t r, int64_t c, int64_
 
 /* ---- statements ---- */
 
-typedef void exec_fn(struct exec *e, const struct tile_stmt *s);
-#define TILE(name, v, x, n, flags, help) static exec_fn exec_##name;
-#include "ir/tile_ops.def"
-static exec_fn *const table[TILE_OP_COUNT] = {
+exec_fn *const exec_fns[TILE_OP_COUNT] = {
     NULL,
 #define TILE(name, v, x, n, flags, help) exec_##name,
 #include "ir/tile_ops.def"
 };
 
-static void
-run_body(struct exec *e, const struct tile_stmt *s)
-{
-    for (; s; s = s->next)
-        table[s->op](e, s);
-}
-
-static void
-exec_phase(struct exec *e, const struct tile_stmt *s)
-{
-    int64_t n[3];
-    for (int k = 0; k < 3; k++)
-        n[k] = x_of(e, s->x[k]);
-    for (int64_t task = 0; task < n[0] * n[1] * n[2]; task++) {
-        e->vars[s->var[2]] = task % n[2];
-        e->vars[s->var[1]] = task / n[2] % n[1];
-        e->vars[s->var[0]] = task / n[2] / n[1];
-        run_body(e, s->body);
-    }
-}
-
-static void
-exec_for(struct exec *e, const struct tile_stmt *s)
-{
-    int64_t hi = x_of(e, s->x[1]), step = x_of(e, s->x[2]);
-    for (int64_t i = x_of(e, s->x[0]); i < hi; i += step) {
-        e->vars[s->var[0]] = i;
-        e->count->tiles++;
-        run_body(e, s->body);
-    }
-}
-
-static void
-exec_if(struct exec *e, const struct tile_stmt *s)
-{
-    if (x_of(e, s->x[0]) < x_of(e, s->x[1]))
-        run_body(e, s->body);
-}
-
 /* Calls for every element of a view. */
 #define EACH(e, view, r, c)                                                      \
-    for (int64_t r = 0, r##_n = x_of(e, (view)->rows); r < r##_n; r++)           \
-        for (int64_t c = 0, c##_n = x_of(e, (view)->cols); c < c##_n; c++)
+    for (int64_t r = 0, r##_n = exec_x(e, (view)->rows); r < r##_n; r++)           \
+        for (int64_t c = 0, c##_n = exec_x(e, (view)->cols); c < c##_n; c++)
 
 static void
 fill(struct exec *e, const struct tile_stmt *s, num v)
 {
     EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) = v;
+        *exec_at(e, &s->v[0], r, c) = v;
 }
 
-static void
+void
 exec_zero(struct exec *e, const struct tile_stmt *s)
 {
     fill(e, s, num_from_i(e->in->dom, 0));
 }
 
-static void
+void
 exec_ones(struct exec *e, const struct tile_stmt *s)
 {
     fill(e, s, num_from_i(e->in->dom, 1));
 }
 
-static void
+void
 exec_lowest(struct exec *e, const struct tile_stmt *s)
 {
     fill(e, s, (num){.f = -INFINITY});
 }
 
-static void
+void
 exec_copy(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) = *at(e, &s->v[1], r, c);
+        *exec_at(e, &s->v[0], r, c) = *exec_at(e, &s->v[1], r, c);
 }
 
-static void
+void
 exec_add(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c) {
-        num *to = at(e, &s->v[0], r, c);
-        *to = num_add(e->in->dom, *to, *at(e, &s->v[1], r, c));
+        num *to = exec_at(e, &s->v[0], r, c);
+        *to = num_add(e->in->dom, *to, *exec_at(e, &s->v[1], r, c));
     }
 }
 
-static void
+void
 exec_transpose(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) = *at(e, &s->v[1], c, r);
+        *exec_at(e, &s->v[0], r, c) = *exec_at(e, &s->v[1], c, r);
 }
 
-static void
+void
 exec_double(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t w = x_of(e, s->v[1].cols);
+    int64_t w = exec_x(e, s->v[1].cols);
     EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) = *at(e, &s->v[1], r, c % w);
+        *exec_at(e, &s->v[0], r, c) = *exec_at(e, &s->v[1], r, c % w);
 }
 
-static void
+void
 exec_map(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t rows = x_of(e, s->rows), cols = x_of(e, s->cols);
+    int64_t rows = exec_x(e, s->rows), cols = exec_x(e, s->cols);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++)
-            *at(e, &s->v[0], r, c) = value_at(e, s, r, c, 0);
+            *exec_at(e, &s->v[0], r, c) = exec_value(e, s, r, c, 0);
 }
 
-static void
+void
 exec_mapsum(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t rows = x_of(e, s->rows), cols = x_of(e, s->cols);
+    int64_t rows = exec_x(e, s->rows), cols = exec_x(e, s->cols);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++) {
-            num v = value_at(e, s, r, c, 0), *sum = at(e, &s->v[1], 0, c);
+            num v = exec_value(e, s, r, c, 0), *sum = exec_at(e, &s->v[1], 0, c);
             if (s->v[0].buf)
-                *at(e, &s->v[0], r, c) = v;
+                *exec_at(e, &s->v[0], r, c) = v;
             *sum = num_add(e->in->dom, *sum, v);
         }
 }
 
-static void
+void
 exec_colmax(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t rows = x_of(e, s->rows), cols = x_of(e, s->cols);
+    int64_t rows = exec_x(e, s->rows), cols = exec_x(e, s->cols);
     for (int64_t c = 0; c < cols; c++) {
         num m = {.f = -INFINITY};
         for (int64_t r = 0; r < rows; r++)
-            m = num_max(e->in->dom, m, value_at(e, s, r, c, 0));
-        *at(e, &s->v[0], 0, c) = m;
+            m = num_max(e->in->dom, m, exec_value(e, s, r, c, 0));
+        *exec_at(e, &s->v[0], 0, c) = m;
     }
 }
 
-static void
+void
 exec_rowsum(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t rows = x_of(e, s->rows), cols = x_of(e, s->cols);
+    int64_t rows = exec_x(e, s->rows), cols = exec_x(e, s->cols);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++) {
-            num *sum = at(e, &s->v[0], 0, r);
-            *sum = num_add(e->in->dom, *sum, value_at(e, s, r, c, 0));
+            num *sum = exec_at(e, &s->v[0], 0, r);
+            *sum = num_add(e->in->dom, *sum, exec_value(e, s, r, c, 0));
         }
 }
 
-static void
+void
+exec_minmax(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t rows = exec_x(e, s->rows), cols = exec_x(e, s->cols);
+    num lo = exec_value(e, s, 0, 0, 0), hi = lo;
+    for (int64_t k = 1; k < rows * cols; k++) {
+        num v = exec_value(e, s, k / cols, k % cols, 0);
+        bool nan = isnan(exec_real(e, v)) || isnan(exec_real(e, lo));
+        lo = nan ? (num){.f = NAN} : exec_real(e, v) < exec_real(e, lo) ? v : lo;
+        hi = nan ? (num){.f = NAN} : exec_real(e, v) > exec_real(e, hi) ? v : hi;
+    }
+    *exec_at(e, &s->v[0], 0, 0) = lo;
+    *exec_at(e, &s->v[0], 0, 1) = hi;
+}
+
+void
 exec_mixsum(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t rows = x_of(e, s->rows), cols = x_of(e, s->cols), depth = x_of(e, s->depth);
+    int64_t rows = exec_x(e, s->rows), cols = exec_x(e, s->cols), depth = exec_x(e, s->depth);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++) {
             num sum = num_from_i(e->in->dom, 0);
             for (int64_t t = 0; t < depth; t++)
-                sum = num_add(e->in->dom, sum, value_at(e, s, r, c, t));
-            *at(e, &s->v[0], r, c) = sum;
+                sum = num_add(e->in->dom, sum, exec_value(e, s, r, c, t));
+            *exec_at(e, &s->v[0], r, c) = sum;
         }
 }
 
@@ -354,46 +310,50 @@ mul_add(struct exec *e, num *to, num a, num b)
     e->count->mul_add++;
 }
 
-static void
+void
 exec_matmul(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t depth = x_of(e, s->v[2].rows);
+    int64_t depth = exec_x(e, s->v[2].rows);
     EACH(e, &s->v[0], r, c)
         for (int64_t k = 0; k < depth; k++)
-            mul_add(e, at(e, &s->v[0], r, c),
-                    *at(e, &s->v[1], s->num[0] ? k : r, s->num[0] ? r : k), *at(e, &s->v[2], k, c));
+            mul_add(e, exec_at(e, &s->v[0], r, c),
+                    *exec_at(e, &s->v[1], s->num[0] ? k : r, s->num[0] ? r : k),
+                    *exec_at(e, &s->v[2], k, c));
 }
 
-static void
+void
 exec_running(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c) {
-        num *m = at(e, &s->v[0], r, c), t = *at(e, &s->v[1], r, c);
+        num *m = exec_at(e, &s->v[0], r, c), t = *exec_at(e, &s->v[1], r, c);
         double top = m->f > t.f ? m->f : t.f;
-        at(e, &s->v[2], r, c)->f = m->f == top ? 1 : exp(m->f - top);
+        exec_at(e, &s->v[2], r, c)->f = m->f == top ? 1 : exp(m->f - top);
         m->f = top;
     }
 }
 
-static void
+void
 exec_colscale(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)
-    *at(e, &s->v[0], r, c) = num_mul(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], 0, c));
+    *exec_at(e, &s->v[0], r, c) =
+        num_mul(e->in->dom, *exec_at(e, &s->v[0], r, c), *exec_at(e, &s->v[1], 0, c));
 }
 
-static void
+void
 exec_rowscale(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)
-    *at(e, &s->v[0], r, c) = num_mul(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], 0, r));
+    *exec_at(e, &s->v[0], r, c) =
+        num_mul(e->in->dom, *exec_at(e, &s->v[0], r, c), *exec_at(e, &s->v[1], 0, r));
 }
 
-static void
+void
 exec_scale(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)
-    *at(e, &s->v[0], r, c) = num_mul(e->in->dom, *at(e, &s->v[0], r, c), *at(e, &s->v[1], 0, 0));
+    *exec_at(e, &s->v[0], r, c) =
+        num_mul(e->in->dom, *exec_at(e, &s->v[0], r, c), *exec_at(e, &s->v[1], 0, 0));
 }
 
 static num
@@ -415,77 +375,80 @@ weight_of(struct exec *e, uint32_t table_buf, int64_t row)
     ICE("a monomial weight is not a small rational");
 }
 
-static void
+void
 exec_table(struct exec *e, const struct tile_stmt *s)
 {
     uint32_t b = s->v[0].buf;
-    attn_monomial_rows(x_of(e, s->x[0]), s->num[0], e->offset[b], e->weight[b]);
+    attn_monomial_rows(exec_x(e, s->x[0]), s->num[0], e->offset[b], e->weight[b]);
 }
 
-static void
+void
 exec_features(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t lo = x_of(e, s->x[0]), hi = x_of(e, s->x[1]), w = x_of(e, s->x[2]),
-            n = x_of(e, s->v[0].rows);
+    int64_t lo = exec_x(e, s->x[0]), hi = exec_x(e, s->x[1]), w = exec_x(e, s->x[2]),
+            n = exec_x(e, s->v[0].rows);
     uint32_t tb = s->v[2].buf;
     int p = s->num[0];
     for (int64_t r = 0; r < n; r++)
         for (int64_t t = lo; t < hi; t++)
             for (int64_t a = 0; a < w; a++) {
-                num f = *at(e, &s->v[1], r, a);
+                num f = *exec_at(e, &s->v[1], r, a);
                 for (int k = 0; k + 1 < p; k++)
                     f = num_mul(e->in->dom, f,
-                                *at(e, &s->v[1], r, a + e->offset[tb][t * (p - 1) + k]));
+                                *exec_at(e, &s->v[1], r, a + e->offset[tb][t * (p - 1) + k]));
                 if (s->num[1])
                     f = num_mul(e->in->dom, f, weight_of(e, tb, t));
-                *at(e, &s->v[0], r, (t - lo) * w + a) = f;
+                *exec_at(e, &s->v[0], r, (t - lo) * w + a) = f;
             }
 }
 
-static void
+void
 exec_weights(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t lo = x_of(e, s->x[0]), w = x_of(e, s->x[1]);
+    int64_t lo = exec_x(e, s->x[0]), w = exec_x(e, s->x[1]);
     EACH(e, &s->v[0], r, c) {
-        num *v = at(e, &s->v[0], r, c);
+        num *v = exec_at(e, &s->v[0], r, c);
         *v = num_mul(e->in->dom, *v, weight_of(e, s->v[1].buf, lo + (s->num[0] ? c : r) / w));
     }
 }
 
-static void
+void
 exec_outer(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t inner = x_of(e, s->v[2].cols);
+    int64_t inner = exec_x(e, s->v[2].cols);
     EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) =
-            num_mul(e->in->dom, *at(e, &s->v[1], r, c / inner), *at(e, &s->v[2], r, c % inner));
+        *exec_at(e, &s->v[0], r, c) =
+            num_mul(e->in->dom, *exec_at(e, &s->v[1], r, c / inner),
+                    *exec_at(e, &s->v[2], r, c % inner));
 }
 
-static void
+void
 exec_colsum(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[1], r, c)
-    *at(e, &s->v[0], 0, c) = num_add(e->in->dom, *at(e, &s->v[0], 0, c), *at(e, &s->v[1], r, c));
+    *exec_at(e, &s->v[0], 0, c) =
+        num_add(e->in->dom, *exec_at(e, &s->v[0], 0, c), *exec_at(e, &s->v[1], r, c));
 }
 
-static void
+void
 exec_rowdot(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[1], r, c)
-        mul_add(e, at(e, &s->v[0], 0, r), *at(e, &s->v[1], r, c), *at(e, &s->v[2], 0, c));
+        mul_add(e, exec_at(e, &s->v[0], 0, r), *exec_at(e, &s->v[1], r, c),
+            *exec_at(e, &s->v[2], 0, c));
 }
 
-static void
+void
 exec_mono(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t n = x_of(e, s->v[0].rows), d = x_of(e, s->v[1].cols), m = x_of(e, s->v[0].cols);
+    int64_t n = exec_x(e, s->v[0].rows), d = exec_x(e, s->v[1].cols), m = exec_x(e, s->v[0].cols);
     num *x = xmalloc(sizeof *x * (size_t)(d + m)), *f = x + d;
     for (int64_t r = 0; r < n; r++) {
         for (int64_t c = 0; c < d; c++)
-            x[c] = *at(e, &s->v[1], r, c);
+            x[c] = *exec_at(e, &s->v[1], r, c);
         num_monomials(e->in->dom, s->num[0], (uint32_t)s->num[1], x, 1, d, f, 1);
         for (int64_t c = 0; c < m; c++)
-            *at(e, &s->v[0], r, c) = f[c];
+            *exec_at(e, &s->v[0], r, c) = f[c];
     }
     free(x);
 }
@@ -493,34 +456,35 @@ exec_mono(struct exec *e, const struct tile_stmt *s)
 static bool
 row_finite(struct exec *e, const tile_view *v, int64_t r)
 {
-    for (int64_t c = 0; c < x_of(e, v->cols) && e->in->dom == NUM_F64; c++)
-        if (!isfinite(at(e, v, r, c)->f))
+    for (int64_t c = 0; c < exec_x(e, v->cols) && e->in->dom == NUM_F64; c++)
+        if (!isfinite(exec_at(e, v, r, c)->f))
             return false;
     return true;
 }
 
-static void
+void
 exec_clean(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[0], r, c)
-        *at(e, &s->v[0], r, c) =
-            row_finite(e, &s->v[1], r) ? *at(e, &s->v[1], r, c) : num_from_i(e->in->dom, 0);
+        *exec_at(e, &s->v[0], r, c) =
+            row_finite(e, &s->v[1], r) ? *exec_at(e, &s->v[1], r, c) : num_from_i(e->in->dom, 0);
 }
 
-static void
+void
 exec_patch(struct exec *e, const struct tile_stmt *s)
 {
-    int64_t keys = x_of(e, s->v[2].rows);
+    int64_t keys = exec_x(e, s->v[2].rows);
     for (int64_t k = 0; k < keys; k++) {
         if (row_finite(e, &s->v[2], k))
             continue;
         EACH(e, &s->v[0], r, c)
-            if (at(e, &s->v[3], k, r)->f != 0)
-                mul_add(e, at(e, &s->v[0], r, c), *at(e, &s->v[1], k, r), *at(e, &s->v[2], k, c));
+            if (exec_at(e, &s->v[3], k, r)->f != 0)
+                mul_add(e, exec_at(e, &s->v[0], r, c), *exec_at(e, &s->v[1], k, r),
+                    *exec_at(e, &s->v[2], k, c));
     }
 }
 
-static void
+void
 exec_checkzero(struct exec *e, const struct tile_stmt *s)
 {
     (void)e;
@@ -534,11 +498,11 @@ allocate(struct exec *e, const char **why)
 {
     for (uint32_t k = 1; k < e->p->nbufs; k++) {
         const struct tile_buf *b = &e->p->bufs[k];
-        if (b->kind == BUF_ARG)
+        if (b->kind == BUF_ARG || (e->counting && !exec_is_summary(e->p, k)))
             continue;
-        e->planes[k] = x_of(e, b->planes);
-        e->rows[k] = x_of(e, b->rows);
-        e->cols[k] = x_of(e, b->cols);
+        e->planes[k] = exec_x(e, b->planes);
+        e->rows[k] = exec_x(e, b->rows);
+        e->cols[k] = exec_x(e, b->cols);
         double total = (double)e->planes[k] * (double)e->rows[k] * (double)e->cols[k];
         if (total > 1e8) {
             *why = "the schedule's buffers are too large to execute slowly";
@@ -557,32 +521,43 @@ allocate(struct exec *e, const char **why)
     return true;
 }
 
-bool
-tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
-          struct tile_count *count, const char **why)
+static bool
+run(const struct tile_prog *p, const struct interp_input *in, num *out, bool counting,
+    struct tile_count *count, const char **why)
 {
     struct exec *e = xmalloc(sizeof *e);
     struct tile_count local = {0};
-    *e = (struct exec){.p = p, .f = p->func, .in = in, .count = count ? count : &local, .out = out};
+    *e = (struct exec){.p = p, .f = p->func, .in = in, .count = count ? count : &local, .out = out,
+                       .counting = counting};
     *e->count = local;
-    e->scalars = xmalloc(sizeof(double) * (p->func->nparams + 1));
-    for (uint32_t k = 0; k < p->func->nparams; k++)
-        e->scalars[k] = p->func->params[k].rank ? 0 : num_to_f(in->dom, in->params[k][0]);
     e->memo = xmalloc(sizeof(num) * p->func->nnodes);
     e->stamp = xmalloc(sizeof(uint64_t) * p->func->nnodes);
     for (uint32_t k = 0; k < p->func->nnodes; k++)
         e->stamp[k] = 0;
     bool ok = allocate(e, why);
     if (ok)
-        run_body(e, p->body);
+        exec_body(e, p->body);
     for (uint32_t k = 1; k < p->nbufs; k++) {
         free(e->mem[k]);
         free(e->weight[k]);
         free(e->offset[k]);
     }
-    free(e->scalars);
     free(e->memo);
     free(e->stamp);
     free(e);
     return ok;
+}
+
+bool
+tile_exec(const struct tile_prog *p, const struct interp_input *in, num *out,
+          struct tile_count *count, const char **why)
+{
+    return run(p, in, out, false, count, why);
+}
+
+bool
+tile_count(const struct tile_prog *p, const struct interp_input *in, struct tile_count *count,
+           const char **why)
+{
+    return run(p, in, NULL, true, count, why);
 }

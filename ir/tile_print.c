@@ -54,10 +54,6 @@ put_leaf(struct printer *w, const struct tx *x)
         str_put(o, "rows(");
         put_size(w, x->a, 0);
         str_printf(o, ", %lld)", (long long)x->num);
-    } else if (x->op == TX_PFLOOR || x->op == TX_PCEIL) {
-        str_put(o, x->op == TX_PFLOOR ? "floor(" : "ceil(");
-        ir_print_name(w->p->func->params[x->num].name, o);
-        str_putc(o, ')');
     }
 }
 
@@ -113,7 +109,7 @@ put_lets(struct tile_prog *p, tx_ref *ref, void *arg)
     bool nested = is_compound(w, *ref) && (is_compound(w, x->a) || is_compound(w, x->b));
     if (!nested || w->uses[*ref] < 2)
         return;
-    str_printf(w->out, "%*slet $%u = ", w->depth * 2, "", ++w->nlets);
+    str_printf(w->out, "%*ssize $%u = ", w->depth * 2, "", ++w->nlets);
     put_size(w, *ref, 0);
     str_putc(w->out, '\n');
     w->name[*ref] = w->nlets;

@@ -76,33 +76,18 @@ read_var(struct tile_reader *w)
     return tx_var(w->p, var);
 }
 
-static tx_ref
-read_param_size(struct tile_reader *w, enum tx_op op)
-{
-    span_t at = w->t->tok.span;
-    int param = ir_read_param(w->r);
-    if (param >= 0 && w->p->func->params[param].rank)
-        ir_read_fail(w->r, at, "a size can only use a scalar param");
-    return w->t->failed ? tx_num(w->p, 1) : tx_param(w->p, op, (uint32_t)param);
-}
-
-/* What follows min( max( rows( floor( ceil(. */
+/* What follows min( max( rows(. */
 static tx_ref
 read_call(struct tile_reader *w, int head, int depth)
 {
-    tx_ref x;
-    if (head >= 3) {
-        x = read_param_size(w, head == 3 ? TX_PFLOOR : TX_PCEIL);
+    tx_ref x, a = read_size(w, depth + 1);
+    text_expect(w->t, ",");
+    if (head == 2) {
+        int64_t degree = text_int(w->t, "degree", 2, TILE_MAX_DEGREE);
+        x = w->t->failed ? a : tx_rows(w->p, a, (int)degree);
     } else {
-        tx_ref a = read_size(w, depth + 1);
-        text_expect(w->t, ",");
-        if (head == 2) {
-            int64_t degree = text_int(w->t, "degree", 2, TILE_MAX_DEGREE);
-            x = w->t->failed ? a : tx_rows(w->p, a, (int)degree);
-        } else {
-            tx_ref b = read_size(w, depth + 1);
-            x = w->t->failed ? a : tx_op2(w->p, head ? TX_MAX : TX_MIN, a, b);
-        }
+        tx_ref b = read_size(w, depth + 1);
+        x = w->t->failed ? a : tx_op2(w->p, head ? TX_MAX : TX_MIN, a, b);
     }
     text_expect(w->t, ")");
     return x;
@@ -111,7 +96,7 @@ read_call(struct tile_reader *w, int head, int depth)
 static tx_ref
 read_atom(struct tile_reader *w, int depth)
 {
-    static const char *const heads[] = {"min", "max", "rows", "floor", "ceil"};
+    static const char *const heads[] = {"min", "max", "rows"};
     struct text *t = w->t;
     if (t->failed)
         return tx_num(w->p, 1);
@@ -135,7 +120,7 @@ read_atom(struct tile_reader *w, int depth)
         return tx_num(w->p, 1);
     }
     struct text word = *t; /* one more token of lookahead: a call, or a dimension of that name */
-    for (int k = 0; k < 5; k++)
+    for (int k = 0; k < 3; k++)
         if (text_take(t, heads[k])) {
             if (text_take(t, "("))
                 return read_call(w, k, depth);
@@ -405,7 +390,7 @@ read_body(struct tile_reader *w, int depth)
     if (depth > MAX_NESTING)
         ir_read_fail(w->r, t->tok.span, "statements nested more than %d deep", MAX_NESTING);
     while (!t->failed && t->tok.kind != TEXT_END && !text_is(t, "}")) {
-        if (text_take(t, "let")) {
+        if (text_take(t, "size")) {
             read_let(w);
             continue;
         }
@@ -434,8 +419,8 @@ read_tiles(struct ir_reader *r)
         w->p->skipped = t->tok.s;
         text_next(t);
     }
-    while (!t->failed && (text_is(t, "buffer") || text_is(t, "let")))
-        if (text_take(t, "let"))
+    while (!t->failed && (text_is(t, "buffer") || text_is(t, "size")))
+        if (text_take(t, "size"))
             read_let(w);
         else if (text_take(t, "buffer"))
             read_buffer(w);

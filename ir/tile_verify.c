@@ -254,6 +254,7 @@ check_map(struct checker *c, const struct tile_stmt *s)
 static const struct {
     int16_t lo[2], hi[2];
 } num_range[TILE_OP_COUNT] = {
+    [TILE_compare] = {{IR_lt}, {IR_ne}},
     [TILE_matmul] = {{0}, {1}},
     [TILE_table] = {{2}, {TILE_MAX_DEGREE}},
     [TILE_features] = {{2, 0}, {TILE_MAX_DEGREE, 1}},
@@ -292,8 +293,9 @@ bind_vars(struct checker *c, const struct tile_stmt *s)
                 fail(c, s->span, "loop variable %%%s is in use already", c->p->vars[k]);
         c->bound[s->var[n]] = true;
     }
-    if (s->op == TILE_for && n != 1)
-        fail(c, s->span, "for has one loop variable");
+    int want = s->op == TILE_phase || s->op == TILE_bounds ? 3 : s->op == TILE_compare ? 2 : 1;
+    if (n != want && (n || s->op != TILE_phase))
+        fail(c, s->span, "%s has %d variable%s", tile_ops[s->op].name, want, want == 1 ? "" : "s");
     return n;
 }
 

@@ -48,6 +48,16 @@ stmt_for(struct sched *s, uint32_t var, tx_ref lo, tx_ref hi, tx_ref step, struc
     return f;
 }
 
+void
+stmt_let(struct sched *s, uint32_t var, tx_ref x, struct stmt_list *body)
+{
+    struct tile_stmt *l = tile_stmt_new(s->p, TILE_let);
+    l->var[0] = var;
+    l->x[0] = x;
+    l->body = body->first;
+    *body = (struct stmt_list){l, l};
+}
+
 tile_view
 view_all(struct sched *s, uint32_t buf)
 {

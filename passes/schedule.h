@@ -52,6 +52,9 @@ void stmt_splice(struct stmt_list *l, struct stmt_list *tail);
 struct tile_stmt *stmt_for(struct sched *s, uint32_t var, tx_ref lo, tx_ref hi, tx_ref step,
                            struct stmt_list *body);
 
+/* `let var = x` around *body; *body becomes that statement. */
+void stmt_let(struct sched *s, uint32_t var, tx_ref x, struct stmt_list *body);
+
 tile_view view_all(struct sched *s, uint32_t buf); /* plane 0, maximal extents */
 tile_view view_of(uint32_t buf, tx_ref row, tx_ref col, tx_ref rows, tx_ref cols, tx_ref zero);
 /* Rows [row, row+rows) of tensor argument arg for the current b and its head. */
@@ -87,17 +90,6 @@ bool depends_on_head(const struct ir_func *f, ir_ref n);
 /* All reductions over axis j that root reaches from the outside: not those inside another one.
  * Returns how many. */
 int outer_key_sums(const struct ir_func *f, ir_ref root, ir_ref *out, int max);
-
-/* ---- mask.c: interval analysis ---- */
-
-/* For query rows whose positions are first..last (inclusive): every visible key lies in
- * [lo, hi), and every key in [full_lo, full_hi) is visible to all of them. 0: unbounded.
- * none_full: nothing is known to be visible to all. */
-struct mask_range {
-    tx_ref lo, hi, full_lo, full_hi;
-    bool none_full;
-};
-struct mask_range mask_analyse(struct tile_prog *p, ir_ref mask, tx_ref first, tx_ref last);
 
 struct tile_prog *schedule_stream(struct arena *a, struct ir_func *f,
                                   const struct schedule_tuning *t, struct diag *d);

@@ -9,9 +9,10 @@
  *         out = acc / den
  *
  * Scores are kept transposed because then every reduction over keys is a plain vector operation, K
- * and V are read where they lie, and only Q is transposed, once per query tile. Key tiles come in
- * up to three loops: partly visible, wholly visible (no mask is evaluated), partly visible. */
-#include "passes/schedule.h"
+ * and V are read where they lie, and only Q is transposed, once per query tile. A key tile that is
+ * wholly visible evaluates no mask, one that is partly visible does, one that is hidden costs a few
+ * integer operations, and none at all outside the ranges of keys that the mask leaves. */
+#include "passes/mask.h"
 
 enum { MAX_SUMS = 16 };
 
@@ -249,61 +250,88 @@ forget_keys(struct sched *s)
     s->nheld = n;
 }
 
+/* `if lo < hi` around the statements for a tile of one class. */
 static void
-emit_loop(struct stream *st, tx_ref lo, tx_ref hi, bool full, struct stmt_list *loops)
+emit_class(struct stream *st, bool full, tx_ref lo, tx_ref hi, struct stmt_list *out)
 {
     struct sched *s = &st->s;
-    struct tile_prog *p = s->p;
-    uint32_t var = tile_var_add(p, arena_printf(p->arena, "j%u", p->nvars));
     struct stmt_list mixed = {0}, body = {0};
-    s->at[3] = tx_var(p, var);
-    s->nj = tx_op2(p, TX_MIN, s->max_nj, tx_op2(p, TX_SUB, hi, s->at[3]));
+    int64_t a, b;
+    bool known = tx_is_num(s->p, lo, &a) && tx_is_num(s->p, hi, &b);
+    if (known && a >= b)
+        return;
+    struct tile_stmt *count = tile_stmt_new(s->p, TILE_scores);
+    count->x[0] = s->nj;
+    count->x[1] = s->ni;
+    stmt_add(&body, count);
     s->mixed = &mixed;
     emit_tile(st, full);
     stmt_splice(&body, &s->key);
     stmt_splice(&body, &mixed);
-    stmt_add(loops, stmt_for(s, var, lo, hi, s->max_nj, &body));
     forget_keys(s);
+    if (known) {
+        stmt_splice(out, &body);
+        return;
+    }
+    struct tile_stmt *test = tile_stmt_new(s->p, TILE_if);
+    test->x[0] = lo;
+    test->x[1] = hi;
+    test->body = body.first;
+    stmt_add(out, test);
 }
 
-static tx_ref
-align(struct tile_prog *p, enum tx_op div, tx_ref x, tx_ref step)
-{
-    return tx_op2(p, TX_MUL, tx_op2(p, div, x, step), step);
-}
-
-/* The key loops: [start, full) partly, [full, rest) wholly, [rest, end) partly visible. */
+/* What is done with key tile number `tile`: all of it, part of it, or nothing. */
 static void
-emit_key_loops(struct stream *st, struct stmt_list *loops)
+emit_key_tile(struct stream *st, const struct mask *m, tx_ref tile, struct stmt_list *out)
 {
     struct sched *s = &st->s;
     struct tile_prog *p = s->p;
-    tx_ref n = tx_dim(p, DIM_N), zero = tx_num(p, 0), step = s->max_nj;
-    tx_ref first = tx_op2(p, TX_ADD, s->at[2], tx_op2(p, TX_SUB, n, tx_dim(p, DIM_NQ)));
-    tx_ref last = tx_op2(p, TX_SUB, tx_op2(p, TX_ADD, first, s->ni), tx_num(p, 1));
-    struct mask_range r = mask_analyse(p, st->mask, first, last);
-    tx_ref end = r.hi ? tx_op2(p, TX_MIN, n, r.hi) : n;
-    tx_ref start = r.lo ? align(p, TX_FDIV, tx_op2(p, TX_MAX, zero, r.lo), step) : zero;
-    if (r.none_full) {
-        emit_loop(st, start, end, false, loops);
-        return;
+    uint32_t j = tile_var_add(p, "j"), all = tile_var_add(p, "all");
+    tx_ref none = tx_num(p, -1), zero = tx_num(p, 0);
+    s->at[3] = tx_var(p, j);
+    s->nj = tx_op2(p, TX_MIN, s->max_nj, tx_op2(p, TX_SUB, tx_dim(p, DIM_N), s->at[3]));
+    struct mask_class c = mask_classify(m, s->at[3], s->nj);
+    int64_t known;
+    bool constant = tx_is_num(p, c.all, &known);
+    tx_ref full = constant ? c.all : tx_var(p, all);
+    struct stmt_list partly = {0};
+    emit_class(st, true, none, full, out);
+    if (!constant || known < 0)
+        emit_class(st, false, none, c.may, &partly);
+    if (constant && known < 0) {
+        stmt_splice(out, &partly);
+    } else if (!constant) {
+        struct tile_stmt *test = tile_stmt_new(p, TILE_if);
+        test->x[0] = full;
+        test->x[1] = zero;
+        test->body = partly.first;
+        stmt_add(out, test);
+        stmt_let(s, all, c.all, out);
     }
-    tx_ref full = start, rest = end;
-    if (r.full_lo) {
-        full = align(p, TX_CDIV, tx_op2(p, TX_MAX, zero, r.full_lo), step);
-        full = tx_op2(p, TX_MAX, start, tx_op2(p, TX_MIN, full, end));
-    }
-    if (r.full_hi) {
-        rest = align(p, TX_FDIV, tx_op2(p, TX_MIN, n, r.full_hi), step);
-        rest = tx_op2(p, TX_MAX, full, tx_op2(p, TX_MIN, rest, end));
-    }
-    if (r.full_lo)
-        emit_loop(st, start, full, false, loops);
-    emit_loop(st, full, rest, true, loops);
-    if (r.full_hi)
-        emit_loop(st, rest, end, false, loops);
-    if (r.lo || r.hi)
-        p->skipped = "key tiles outside the mask's bounds are never visited";
+    mask_read_summaries(m, tile, out);
+    stmt_let(s, j, tx_op2(p, TX_MUL, tile, s->max_nj), out);
+}
+
+/* The loop over the key tiles that some query of the tile may see, each once, in order. */
+static void
+emit_key_loop(struct stream *st, const struct mask *m, struct stmt_list *body)
+{
+    struct sched *s = &st->s;
+    struct tile_prog *p = s->p;
+    uint32_t step = tile_var_add(p, "step");
+    struct mask_walk w = mask_walk(m, tx_var(p, step));
+    struct stmt_list inner = {0};
+    uint32_t tile = tile_var_add(p, "tile");
+    emit_key_tile(st, m, tx_var(p, tile), &inner);
+    stmt_let(s, tile, w.tile, &inner);
+    stmt_add(body, stmt_for(s, step, tx_num(p, 0), w.count, tx_num(p, 1), &inner));
+    mask_open_walk(m, &w, body);
+    if (w.bounded)
+        p->skipped = m->nvalues ? "key tiles outside the mask's bounds are never visited; those "
+                                  "within are judged by a summary of the values the mask compares"
+                                : "key tiles outside the mask's bounds are never visited";
+    else if (m->nvalues)
+        p->skipped = "key tiles are judged by a summary of the values the mask compares";
 }
 
 static void
@@ -354,10 +382,16 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     collect_sums(&st);
     make_accumulators(&st);
 
-    struct stmt_list loops = {0}, body = {0}, tail = {0};
-    emit_key_loops(&st, &loops);
+    tx_ref first = tx_op2(p, TX_ADD, s->at[2], tx_op2(p, TX_SUB, tx_dim(p, DIM_N),
+                                                      tx_dim(p, DIM_NQ)));
+    tx_ref last = tx_op2(p, TX_SUB, tx_op2(p, TX_ADD, first, s->ni), tx_num(p, 1));
+    struct mask *m = mask_new(s, st.mask, first, last);
+    struct stmt_list phases = {0}, loops = {0}, body = {0}, tail = {0};
+    mask_summarise(m, &phases);
+    emit_key_loop(&st, m, &loops);
     stmt_splice(&body, &s->query); /* what depends on the queries alone comes first */
     stmt_splice(&body, &st.init);
+    mask_read_scalars(m, &loops);
     stmt_splice(&body, &loops);
     s->mixed = &tail;
     emit_epilogue(&st, &tail);
@@ -371,6 +405,7 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     ph->x[1] = tx_dim(p, DIM_H);
     ph->x[2] = tx_op2(p, TX_CDIV, tx_dim(p, DIM_NQ), s->max_ni);
     ph->body = body.first;
-    p->body = ph;
+    stmt_add(&phases, ph);
+    p->body = phases.first;
     return p;
 }

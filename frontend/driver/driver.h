@@ -84,6 +84,9 @@ void unit_close(struct unit *u);
 int unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct cg_jit **jit,
              const struct attn_kernel **kernel);
 
+/* cost.c: on standard error, the scores computed and visible and the operations of a run. */
+void cost_report(struct unit *u, const struct interp_input *in);
+
 /* files.c */
 /* Whole file (- is standard input) into *data (malloc'ed); a message on failure. */
 bool file_read(const char *path, size_t max, char **data, size_t *size, char *err, size_t errlen);

@@ -190,6 +190,38 @@ run_kernel(struct arrays *a, const struct options *o)
     return rc;
 }
 
+/* --stats: counted from the inputs as the interpreter sees them. */
+static void
+report_cost(struct unit *u, const struct arrays *a)
+{
+    const struct ir_func *f = u->source_func;
+    const attn_kernel *k = a->kernel;
+    int64_t *dims = ARENA_ARRAY(u->arena, int64_t, f->ndims);
+    const num **params = ARENA_ARRAY(u->arena, const num *, f->nparams + 1);
+    num *exact[VALUES_MAX_TENSORS] = {NULL};
+    for (int t = 0; t < k->ntensors; t++) {
+        int64_t count = t == 3 ? 0 : a->at[t].count;
+        for (int x = 0; x < a->at[t].rank; x++)
+            dims[k->tensors[t].dims[x]] = a->at[t].shape[x];
+        exact[t] = xmalloc(sizeof(num) * (size_t)(count + 1));
+        for (int64_t e = 0; e < count; e++)
+            exact[t][e].f = npy_get(&a->at[t], e);
+    }
+    int tensor = 4, scalar = 0;
+    for (uint32_t p = 0; p < f->nparams; p++) {
+        num *x = ARENA_NEW(u->arena, num);
+        if (!f->params[p].rank)
+            x->f = f->type == TYPE_F64 ? a->scalars[scalar] : (double)(float)a->scalars[scalar];
+        scalar += !f->params[p].rank;
+        params[p] = f->params[p].rank ? exact[tensor++] : x;
+    }
+    struct interp_input in = {.dom = NUM_F64, .dims = dims, .q = exact[0], .k = exact[1],
+                              .v = exact[2], .params = params};
+    cost_report(u, &in);
+    for (int t = 0; t < k->ntensors; t++)
+        free(exact[t]);
+}
+
 int
 command_run(const struct options *o)
 {
@@ -211,6 +243,8 @@ command_run(const struct options *o)
     }
     if (rc == EXIT_OK)
         rc = run_kernel(a, o);
+    if (rc == EXIT_OK && o->stats)
+        report_cost(&u, a);
     for (int t = 0; a && t < VALUES_MAX_TENSORS; t++)
         npy_free(&a->at[t]);
     cg_jit_free(jit);

@@ -65,8 +65,8 @@ normal(uint64_t *state)
     return sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * w);
 }
 
-static void
-put(struct values *v, int t, int64_t i, double x)
+void
+values_put(struct values *v, int t, int64_t i, double x)
 {
     if (element_size(v) == 8)
         ((double *)v->data[t])[i] = x;
@@ -80,6 +80,32 @@ values_get(const struct values *v, int t, int64_t i)
     return element_size(v) == 8 ? ((double *)v->data[t])[i] : (double)((float *)v->data[t])[i];
 }
 
+/* True if the mask asks whether a value of this param equals another: numbers drawn from a
+ * continuum never would. */
+static bool
+names_groups(const struct ir_func *f, uint32_t param)
+{
+    for (uint32_t n = 1; n < f->nnodes; n++)
+        for (int k = 0; k < 2 && (f->nodes[n].op == IR_eq || f->nodes[n].op == IR_ne); k++) {
+            const struct ir_node *x = &f->nodes[f->nodes[n].arg[k]];
+            if (x->op == IR_param && x->attr.id == param)
+                return true;
+        }
+    return false;
+}
+
+/* Along the last axis 0, 0, .., 1, 1, ..: about six documents of random lengths. */
+static void
+put_groups(struct values *v, int t, uint64_t *state)
+{
+    int64_t last = v->shape[t][v->kernel->tensors[t].rank - 1], group = 0;
+    for (int64_t i = 0; i < v->count[t]; i++) {
+        bool next = uniform(state) * (double)last < 6;
+        group = i % last == 0 ? 0 : group + next;
+        values_put(v, t, i, (double)group);
+    }
+}
+
 void
 values_random(struct values *v, uint64_t seed, bool integers)
 {
@@ -87,8 +113,14 @@ values_random(struct values *v, uint64_t seed, bool integers)
     for (int t = 0; t < v->kernel->ntensors; t++)
         for (int64_t i = 0; i < v->count[t]; i++) {
             double x = t == 3 ? 0 : t < 3 ? normal(&state) : 1 - uniform(&state);
-            put(v, t, i, integers && t != 3 ? floor(uniform(&state) * 3) - 1 : x);
+            values_put(v, t, i, integers && t != 3 ? floor(uniform(&state) * 3) - 1 : x);
         }
+    int t = 4;
+    for (uint32_t p = 0; p < v->f->nparams; p++) {
+        if (v->f->params[p].rank && names_groups(v->f, p))
+            put_groups(v, t, &state);
+        t += v->f->params[p].rank > 0;
+    }
     for (int s = 0; s < v->kernel->nscalars; s++)
         v->scalars[s] = v->kernel->scalars[s].has_default ? v->kernel->scalars[s].value : 1;
 }

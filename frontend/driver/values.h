@@ -25,11 +25,13 @@ struct values {
 /* Allocates dense tensors for dims (all sizes known). False if they are too large. */
 bool values_alloc(struct values *v, const struct ir_func *f, const attn_kernel *k,
                   const int64_t *dims);
-/* Fills inputs with random numbers: q, k, v normal; params in (0, 1]; scalars their default or 1.
+/* Fills inputs with random numbers: q, k, v normal; params in (0, 1], or document numbers where
+ * the program compares them for equality; scalars their default or 1.
  * integers: small whole numbers instead, on which floating point is exact. */
 void values_random(struct values *v, uint64_t seed, bool integers);
 /* Makes the f64 copies and the interpreter's view of them. */
 struct interp_input values_interp(struct values *v);
+void values_put(struct values *v, int tensor, int64_t index, double x);
 double values_get(const struct values *v, int tensor, int64_t index);
 int values_launch(struct values *v, attn_exec *exec);
 void values_free(struct values *v);

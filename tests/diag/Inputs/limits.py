@@ -20,7 +20,7 @@ cases = {
     "unknown name 'foo'": b"sim = foo;",
     "unknown function 'expp'": "sim = expp(q·k);".encode(),
     "different lengths": "dim R; param W[R,D]; sim = (W @ q)·k;".encode(),
-    "window is not supported yet": "sim = q·k; window 5;".encode(),
+    "type bf16 is not supported yet": "sim = q·k; type bf16;".encode(),
     "input is not supported yet": "input x[n,D]; sim = 1;".encode(),
     "index notation is not supported yet": "sim = 1; q[i,h,d] = 1;".encode(),
     "expected": b"sim = (1 + ;",

@@ -44,14 +44,23 @@ def direct():
                        f"silu({s}) + 2", f"cos({s}/4) + 2", f"exp(sin(i - j) + {s}/8)"])
 
 
+def mask_term():
+    c = rng.randint(1, 40)
+    return rng.choice(["i - j < 5 and j - i < 9", "j <= i", f"j < {c}", "j != i", f"not (j > i + {c})", "j < n - 2", f"abs(i - j) < {c}",
+                       f"|i - j| > {c}", f"i < {c}", "i - j < 20*tau", f"mod(i - j, {c}) == 0", f"mod(j, {c}) < 3", "doc[b,i] == doc[b,j]",
+                       "doc[b,i] != doc[b,j]", "age[b,j] <= age[b,i]", "age[b,j] > 0.2", f"j < {c}*slope[h]",
+                       f"floor(i/{c}) == floor(j/{c})", f"min(i, {c}) >= j - 3", f"2*j <= i + {c}", "(i - j) - 7*floor((i - j)/7) == 0"])
+
+
 def mask():
-    return rng.choice(["", "", "causal;", "mask = i - j < 5 and j - i < 9;", "mask = j <= i or j < 3;", "mask = j != i or j == 0;",
-                       "mask = not (j > i);", "mask = j < n - 2 or j == 0;", "mask = abs(i - j) < 7;"])
+    terms = [rng.choice(["", "", "not "]) + f"({mask_term()})" for _ in range(rng.choice([0, 1, 1, 2, 3]))]
+    text = f" {rng.choice(['and', 'or', 'or'])} ".join(terms)
+    return rng.choice(["", "", "causal; "]) + rng.choice(["", "", "", f"window {rng.randint(1, 50)}; "]) + (f"mask = {text};" if text else "")
 
 
 def program():
     kernel = rng.random() < 0.5
-    text = "param tau = 0.5;\nparam slope[H];\nparam u[D];\nparam W[D,D];\n" + rng.choice(["", "", "type f64;\n"])
+    text = "param tau = 0.5;\nparam slope[H];\nparam u[D];\nparam W[D,D];\nparam doc[B,n];\nparam age[B,n];\n" + rng.choice(["", "", "type f64;\n"])
     text += f"sim = {separable() if kernel else direct()};\n"
     if kernel and rng.random() < 0.5:
         sim = separable() if rng.random() < 0.5 else decaying()
@@ -64,7 +73,7 @@ def program():
 
 for k in range(count):
     text, path = program(), f"{work}/p.attn"
-    sizes = rng.choice(["n=1,D=2,M=1", "n=17,D=5,M=3", "n=67,D=7,M=16,n_q=30", "n=130,D=3,M=17", "n=40,D=8,M=8,H=4,G=2", "n=0,D=2,M=2",
+    sizes = rng.choice(["n=1,D=2,M=1", "n=17,D=5,M=3", "n=67,D=7,M=16,n_q=30", "n=300,D=2,M=3,n_q=150,B=2", "n=130,D=3,M=17", "n=40,D=8,M=8,H=4,G=2", "n=0,D=2,M=2",
                         "n=9,n_q=0,D=3,M=3"])
     with open(path, "w") as f:
         f.write(text)

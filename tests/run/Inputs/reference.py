@@ -23,10 +23,13 @@ pos_i = (np.arange(NQ) + N - NQ)[:, None]
 pos_j = np.arange(N)[None, :]
 causal = pos_j <= pos_i
 root = np.sqrt(D)
+distance = pos_i - pos_j
+doc = np.sort(rng.integers(0, 5, (B, N)), -1).astype(np.float32)
+same_doc = (doc[:, N - NQ:, None] == doc[:, None, :])[:, None]
 slope = rng.uniform(0, 1, H).astype(np.float32)
 gamma = np.array([1e-3, 0.9, 0.99, 1], np.float32)
 a = rng.uniform(0, 3, D).astype(np.float32)
-params = {"alibi": ["slope"], "retnet": ["gamma"], "ssm_diagonal": ["a"]}
+params = {"alibi": ["slope"], "retnet": ["gamma"], "ssm_diagonal": ["a"], "documents": ["doc"]}
 
 
 def masked(e, m):
@@ -40,6 +43,10 @@ cases = {
     "softmax_causal": (lambda q, k, s: softmaxed(masked(s / root, causal)), None),
     "prefix_lm": (lambda q, k, s: softmaxed(masked(s / root, causal | (pos_j < 4))), None),
     "alibi": (lambda q, k, s: softmaxed(masked(s / root - slope[None, :, None, None] * (pos_i - pos_j), causal)), None),
+    "window": (lambda q, k, s: softmaxed(masked(s / root, causal & (distance < 32))), None),
+    "longformer": (lambda q, k, s: softmaxed(masked(s / root, (pos_i < 4) | (pos_j < 4) | (np.abs(distance) < 8))), None),
+    "documents": (lambda q, k, s: softmaxed(masked(s / root, causal & same_doc)), None),
+    "strided": (lambda q, k, s: softmaxed(masked(s / root, causal & ((distance < 8) | (distance % 8 == 0)))), None),
     "softcap": (lambda q, k, s: softmaxed(30 * np.tanh(s / root / 30)), None),
     "rbf": (lambda q, k, s: softmaxed(-((q[..., :, None, :] - k[..., None, :, :]) ** 2).sum(-1) / 2), None),
     "quadratic": (lambda q, k, s: (s + 1) ** 2, None),
@@ -65,7 +72,7 @@ cases = {
 q = rng.standard_normal((B, H, NQ, D)).astype(np.float32)
 k = rng.standard_normal((B, G, N, D)).astype(np.float32)
 v = rng.standard_normal((B, G, N, M)).astype(np.float32)
-for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope), ("gamma", gamma), ("a", a)):
+for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope), ("gamma", gamma), ("a", a), ("doc", doc)):
     np.save(f"{work}/{name}.npy", array)
 q64, k64, v64 = q.astype(np.float64), np.repeat(k, H // G, 1).astype(np.float64), np.repeat(v, H // G, 1).astype(np.float64)
 assert sorted(cases) == sorted(f[:-5] for f in os.listdir(examples) if f.endswith(".attn")), "an example has no formula"

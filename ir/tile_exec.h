@@ -1,0 +1,44 @@
+/* Inside the tile executor: the state of a run, and its statements. */
+#ifndef ATTNC_IR_TILE_EXEC_H
+#define ATTNC_IR_TILE_EXEC_H
+
+#include "ir/tile.h"
+
+struct exec {
+    const struct tile_prog *p;
+    const struct ir_func *f;
+    const struct interp_input *in;
+    struct tile_count *count;
+    bool counting;                     /* only loops and tests run, the rest is counted */
+    num *out;
+    num *mem[TILE_MAX_BUFS];           /* local and shared buffers */
+    double *weight[TILE_MAX_BUFS];     /* tables */
+    int32_t *offset[TILE_MAX_BUFS];
+    int64_t planes[TILE_MAX_BUFS], rows[TILE_MAX_BUFS], cols[TILE_MAX_BUFS];
+    int64_t vars[TILE_MAX_VARS];
+    num *memo;                         /* values of nodes at the current point */
+    uint64_t *stamp, now;
+    const struct tile_stmt *s;         /* the map being evaluated, and the point */
+    int64_t r, c, t;
+};
+
+/* ---- tile_exec.c ---- */
+int64_t exec_x(const struct exec *e, tx_ref x);
+/* Element (r, c) of a view, checked. */
+num *exec_at(struct exec *e, const tile_view *v, int64_t r, int64_t c);
+/* The node of a map at row r, column c and third index t. */
+num exec_value(struct exec *e, const struct tile_stmt *s, int64_t r, int64_t c, int64_t t);
+
+typedef void exec_fn(struct exec *e, const struct tile_stmt *s);
+extern exec_fn *const exec_fns[TILE_OP_COUNT];
+#define TILE(name, v, x, n, flags, help) exec_fn exec_##name;
+#include "ir/tile_ops.def"
+
+/* ---- tile_flow.c ---- */
+void exec_body(struct exec *e, const struct tile_stmt *body);
+/* A number of the domain as a double: representatives above p/2 are negative. */
+double exec_real(const struct exec *e, num x);
+/* True if the buffer holds extremes that statement `compare` reads. */
+bool exec_is_summary(const struct tile_prog *p, uint32_t buf);
+
+#endif

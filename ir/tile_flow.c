@@ -1,0 +1,186 @@
+/* Running tile programs: loops, tests and the integers they set, and what statements cost.
+ *
+ * Counting runs the same loops and tests but none of the work inside, of which only the cost is
+ * added up; what it needs to decide (the summaries of a mask's values) is evaluated. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "ir/tile_exec.h"
+
+/* ---- costs ---- */
+
+/* Operations that evaluating n once takes, without what is bound. */
+static int64_t
+node_cost(struct exec *e, const struct tile_stmt *s, ir_ref n)
+{
+    const struct ir_node *x = &e->f->nodes[n];
+    if (e->stamp[n] == e->now || x->nargs == 0)
+        return 0;
+    e->stamp[n] = e->now;
+    for (uint32_t k = 0; k < s->nbinds; k++)
+        if (s->binds[k].node == n)
+            return 0;
+    int64_t cost = 1;
+    for (int k = 0; k < x->nargs; k++)
+        cost += node_cost(e, s, x->arg[k]);
+    return cost;
+}
+
+static int64_t
+elements(const struct exec *e, const tile_view *v)
+{
+    return exec_x(e, v->rows) * exec_x(e, v->cols);
+}
+
+/* What maps and products count when they are run. */
+static void
+add_work(struct exec *e, const struct tile_stmt *s)
+{
+    if (tile_ops[s->op].flags & TF_MAP) {
+        int64_t points = exec_x(e, s->rows) * exec_x(e, s->cols);
+        e->now++;
+        e->count->other += points * (s->op == TILE_mixsum ? exec_x(e, s->depth) : 1) *
+                           node_cost(e, s, s->node);
+    } else if (s->op == TILE_matmul) {
+        e->count->mul_add += elements(e, &s->v[0]) * exec_x(e, s->v[2].rows);
+    } else if (s->op == TILE_rowdot) {
+        e->count->mul_add += elements(e, &s->v[1]);
+    }
+}
+
+/* Statements whose work does not depend on data. A running maximum is three operations. */
+static void
+add_fixed(struct exec *e, const struct tile_stmt *s)
+{
+    if (s->op == TILE_colscale || s->op == TILE_rowscale || s->op == TILE_scale ||
+        s->op == TILE_weights || s->op == TILE_outer)
+        e->count->other += elements(e, &s->v[0]);
+    else if (s->op == TILE_colsum)
+        e->count->other += elements(e, &s->v[1]);
+    else if (s->op == TILE_running)
+        e->count->other += 3 * elements(e, &s->v[0]);
+    else if (s->op == TILE_features)
+        e->count->other += elements(e, &s->v[0]) * (s->num[0] - 1 + (s->num[1] != 0));
+    else if (s->op == TILE_mono)
+        e->count->other += elements(e, &s->v[0]) * s->num[0];
+}
+
+bool
+exec_is_summary(const struct tile_prog *p, uint32_t buf)
+{
+    for (const struct tile_stmt *ph = p->body; ph; ph = ph->next)
+        for (const struct tile_stmt *s = ph->body; s; s = s->next)
+            if (s->op == TILE_minmax && s->v[0].buf == buf)
+                return true;
+    return false;
+}
+
+/* ---- flow ---- */
+
+void
+exec_body(struct exec *e, const struct tile_stmt *s)
+{
+    for (; s; s = s->next) {
+        bool decides = (tile_ops[s->op].flags & TF_BODY) || s->op == TILE_scores ||
+                       s->op == TILE_minmax;
+        add_fixed(e, s);
+        if (e->counting && !decides)
+            add_work(e, s);
+        else
+            exec_fns[s->op](e, s);
+    }
+}
+
+void
+exec_phase(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t n[3];
+    for (int k = 0; k < 3; k++)
+        n[k] = exec_x(e, s->x[k]);
+    for (int64_t task = 0; task < n[0] * n[1] * n[2]; task++) {
+        e->vars[s->var[2]] = task % n[2];
+        e->vars[s->var[1]] = task / n[2] % n[1];
+        e->vars[s->var[0]] = task / n[2] / n[1];
+        exec_body(e, s->body);
+    }
+}
+
+void
+exec_for(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t hi = exec_x(e, s->x[1]), step = exec_x(e, s->x[2]);
+    for (int64_t i = exec_x(e, s->x[0]); i < hi; i += step) {
+        e->vars[s->var[0]] = i;
+        e->count->tiles++;
+        exec_body(e, s->body);
+    }
+}
+
+void
+exec_if(struct exec *e, const struct tile_stmt *s)
+{
+    if (exec_x(e, s->x[0]) < exec_x(e, s->x[1]))
+        exec_body(e, s->body);
+}
+
+void
+exec_let(struct exec *e, const struct tile_stmt *s)
+{
+    e->vars[s->var[0]] = exec_x(e, s->x[0]);
+    exec_body(e, s->body);
+}
+
+/* A number of the domain as a double: representatives above p/2 are negative. */
+double
+exec_real(const struct exec *e, num x)
+{
+    return e->in->dom == NUM_F64 ? x.f : (double)(int64_t)x.u - (x.u > GF_P / 2 ? (double)GF_P : 0);
+}
+
+void
+exec_bounds(struct exec *e, const struct tile_stmt *s)
+{
+    const double limit = (double)((int64_t)1 << 40);
+    double x = exec_real(e, exec_value(e, s, 0, 0, 0));
+    bool nan = isnan(x);
+    x = nan ? 0 : x < -limit ? -limit : x > limit ? limit : x;
+    e->vars[s->var[0]] = (int64_t)floor(x);
+    e->vars[s->var[1]] = (int64_t)ceil(x);
+    e->vars[s->var[2]] = nan ? (int64_t)1 << 42 : 0;
+    exec_body(e, s->body);
+}
+
+/* Whether rel holds for all or for some of the numbers that [a0, a1] and [b0, b1] may stand for.
+ * NaN is in no order, so that neither is ever claimed of it. */
+void
+exec_compare(struct exec *e, const struct tile_stmt *s)
+{
+    double x[2][2];
+    for (int k = 0; k < 2; k++)
+        for (int c = 0; c < 2; c++)
+            x[k][c] = exec_real(e, *exec_at(e, &s->v[k], 0, c));
+    double a0 = x[0][0], a1 = x[0][1], b0 = x[1][0], b1 = x[1][1];
+    enum ir_op rel = (enum ir_op)s->num[0];
+    bool same = a0 == a1 && b0 == b1 && a0 == b0, apart = a1 < b0 || b1 < a0;
+    bool all = rel == IR_lt   ? a1 < b0
+               : rel == IR_le ? a1 <= b0
+               : rel == IR_gt ? b1 < a0
+               : rel == IR_ge ? b1 <= a0
+               : rel == IR_eq ? same
+                              : apart;
+    bool none = rel == IR_lt   ? b1 <= a0
+                : rel == IR_le ? b1 < a0
+                : rel == IR_gt ? a1 <= b0
+                : rel == IR_ge ? a1 < b0
+                : rel == IR_eq ? apart
+                               : same;
+    e->vars[s->var[0]] = all ? 0 : -1;
+    e->vars[s->var[1]] = none ? -1 : 0;
+    exec_body(e, s->body);
+}
+
+void
+exec_scores(struct exec *e, const struct tile_stmt *s)
+{
+    e->count->scores += exec_x(e, s->x[0]) * exec_x(e, s->x[1]);
+}
