@@ -3,8 +3,8 @@
  *     kernels [n] [rounds]
  *
  * Peak and kernels take turns, so that a change of clock or load hits both; printed are medians
- * over the rounds. FLOPs are those of the algorithm: a multiply-add is 2, d' features without padding,
- * causal pairs n(n+1)/2; exp and the like are not counted. */
+ * over the rounds. FLOPs are those of the algorithm: a multiply-add is 2, d' features without
+ * padding, causal pairs n(n+1)/2; exp and the like are not counted. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -52,8 +52,8 @@ cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping steppi
     str_put(out, ");\n\n");
     if (stepping) {
         str_printf(out,
-                   "/* The next tokens of a sequence: q, k, v, out [b, h, T, ...], after those that "
-                   "%s. */\nint %s_step(attn_state *state,\n    ",
+                   "/* The next tokens of a sequence: q, k, v, out [b, h, T, ...], after those "
+                   "that %s. */\nint %s_step(attn_state *state,\n    ",
                    stepping == CG_STEP_STATE ? "the state sums up" : "the state's cache holds",
                    f->name);
         put_param_list(f, out);

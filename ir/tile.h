@@ -148,7 +148,7 @@ bool *tile_live(const struct tile_prog *p, struct arena *a);
 
 /* ---- ir/tile_print.c, tile_read.c, tile_verify.c, tile_exec.c ---- */
 enum { TILE_ENTRIES = 2 }; /* forward, step */
-/* The textual form (.air): the axis-IR function, then its tile programs, those that are not NULL. */
+/* The textual form (.air): the axis-IR function, then its tile programs that are not NULL. */
 void tile_print(const struct tile_prog *const prog[TILE_ENTRIES], struct str *out);
 /* Reads .air text of either IR; NULL after diagnostics. Programs that are not in the text are NULL.
  * What tile_print wrote reads back to equal programs; every program is verified. */

@@ -453,7 +453,8 @@ air_read(struct arena *a, const struct source *src, struct diag *d,
         bool more = f && d->errors == errors && t.tok.kind != TEXT_END;
         prog[k] = more ? read_tiles(&r) : NULL;
         if (prog[k] && strcmp(prog[k]->entry, entries[k]))
-            diag_error(d, at, "the entry point is '%.60s', expected %s", prog[k]->entry, entries[k]);
+            diag_error(d, at, "the entry point is '%.60s', expected %s", prog[k]->entry,
+                       entries[k]);
     }
     if (f && d->errors == errors && t.tok.kind != TEXT_END)
         text_expected(&t, "end of file");

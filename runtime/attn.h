@@ -96,11 +96,12 @@ typedef enum attn_isa {
 
 /* Generated code. slots: sizes of all dims; then per tensor ATTN_TENSOR_SLOTS values: data address
  * and element strides; then the scalars as doubles; then the address of an int64_t that receives
- * the first zero row (or 0), and that of the state (or 0). shared: workspace of the call; local: workspace of the worker. Tasks
- * of one phase may run in any order and at once; phases run one after the other. */
+ * the first zero row (or 0), and that of the state (or 0). shared: workspace of the call; local:
+ * workspace of the worker. Tasks of one phase may run in any order and at once; phases run one
+ * after the other. */
 typedef void attn_task(const int64_t *slots, char *shared, char *local, int64_t task);
-/* out[0] bytes of shared, out[1] bytes of local workspace, out[2+p] number of tasks of phase p, out
- * [2 + ATTN_MAX_PHASES] bytes of state.
+/* out[0] bytes of shared, out[1] bytes of local workspace, out[2+p] number of tasks of phase p,
+ * out[2 + ATTN_MAX_PHASES] bytes of state.
  * INT64_MAX stands for anything that overflows. */
 typedef void attn_plan(const int64_t *slots, int64_t *out);
 
@@ -156,7 +157,8 @@ typedef struct attn_state {
     int borrowed;            /* data is the caller's */
 } attn_state;
 
-/* An empty state. capacity: the most tokens a cache will hold (ignored where the kernel keeps sums).
+/* An empty state. capacity: the most tokens a cache will hold (ignored where the kernel keeps
+ * sums).
  * ATTN_E_STATE if the program cannot run step by step. */
 int attn_state_init(attn_state *s, const attn_kernel *kernel, int64_t capacity);
 /* Back to no tokens, keeping memory and shape. */
@@ -168,8 +170,8 @@ int attn_state_copy(attn_state *dst, const attn_state *src);
 size_t attn_state_saved_size(const attn_state *s);
 /* A header, checked by load, and the contents. size: of the buffer. */
 int attn_state_save(const attn_state *s, void *buffer, size_t size);
-/* Replaces s (initialised for the same kernel) by what was saved. On ATTN_E_STATE (another kernel, a
- * damaged or truncated buffer) s is untouched. */
+/* Replaces s (initialised for the same kernel) by what was saved. On ATTN_E_STATE (another kernel,
+ * a damaged or truncated buffer) s is untouched. */
 int attn_state_load(attn_state *s, const void *buffer, size_t size);
 
 /* ---- what generated wrappers call ---- */

@@ -1,4 +1,4 @@
-/* Inside libattn: one call of a kernel, from validation to running, shared by launch.c and state.c. */
+/* Inside libattn: one call of a kernel, from validation to running; for launch.c and state.c. */
 #ifndef ATTN_CALL_H
 #define ATTN_CALL_H
 
