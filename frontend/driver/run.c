@@ -38,9 +38,10 @@ read_tensor(struct arrays *a, int t, const char *path)
     enum npy_type want = a->kernel->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32;
     if (a->given[t])
         return usage_error("%s is given twice", a->kernel->tensors[t].name);
-    if (!npy_read(path, &a->at[t], err, sizeof err)) {
+    int rc = npy_read(path, &a->at[t], err, sizeof err);
+    if (rc != EXIT_OK) {
         fprintf(stderr, "attnc: %s: %s\n", a->kernel->tensors[t].name, err);
-        return EXIT_DIAG;
+        return rc;
     }
     a->given[t] = true;
     if (a->at[t].type != want) {
