@@ -59,6 +59,9 @@ const char *attn_message(void);
 enum {
     ATTN_ABI = 1,
     ATTN_MAX_RANK = 6,
+    ATTN_MAX_DIMS = 64,
+    ATTN_MAX_TENSORS = 40, /* q, k, v and out among them */
+    ATTN_MAX_SCALARS = 64,
     ATTN_TENSOR_SLOTS = 1 + ATTN_MAX_RANK,
     ATTN_MAX_PHASES = 8
 };

@@ -17,8 +17,10 @@
 #include <omp.h>
 #endif
 
-enum { MAX_DIMS = 64, MAX_TENSORS = 40, MAX_SCALARS = 64, LINE = 64 };
-enum { MAX_SLOTS = MAX_DIMS + MAX_TENSORS * ATTN_TENSOR_SLOTS + MAX_SCALARS + 1 };
+enum {
+    LINE = 64,
+    MAX_SLOTS = ATTN_MAX_DIMS + ATTN_MAX_TENSORS * ATTN_TENSOR_SLOTS + ATTN_MAX_SCALARS + 1
+};
 static const int64_t MAX_ELEMENTS = (int64_t)1 << 46;
 
 /* ---- messages ---- */
@@ -65,7 +67,7 @@ attn_status_text(int status)
 struct call {
     const attn_kernel *k;
     int64_t slots[MAX_SLOTS];       /* dims first: -1 until bound */
-    const char *bound_by[MAX_DIMS];
+    const char *bound_by[ATTN_MAX_DIMS];
 };
 
 static int
@@ -186,9 +188,12 @@ check_kernel(struct call *c, const attn_kernel *k, int entry)
 {
     if (!k)
         return fail(ATTN_E_NULL, "the kernel is NULL");
-    if (k->abi != ATTN_ABI || k->ndims > MAX_DIMS || k->ndims < NDIMS ||
-        k->ntensors > MAX_TENSORS || k->nscalars > MAX_SCALARS)
+    if (k->abi != ATTN_ABI)
         return fail(ATTN_E_ABI, "the kernel has ABI %d, this library has %d", k->abi, ATTN_ABI);
+    if (k->ndims > ATTN_MAX_DIMS || k->ndims < NDIMS || k->ntensors > ATTN_MAX_TENSORS ||
+        k->nscalars > ATTN_MAX_SCALARS)
+        return fail(ATTN_E_ABI, "the kernel has %d dims, %d tensors and %d scalars: too many",
+                    (int)k->ndims, (int)k->ntensors, (int)k->nscalars);
     if (entry < 0 || entry >= k->nentries)
         return fail(ATTN_E_ABI, "entry %d of %d", entry, k->nentries);
     c->k = k;

@@ -13,8 +13,8 @@ struct arrays {
     const attn_kernel *kernel;
     struct npy at[VALUES_MAX_TENSORS];
     bool given[VALUES_MAX_TENSORS];
-    double scalars[VALUES_MAX_TENSORS];
-    bool scalar_given[VALUES_MAX_TENSORS];
+    double scalars[ATTN_MAX_SCALARS];
+    bool scalar_given[ATTN_MAX_SCALARS];
 };
 
 static int
@@ -169,8 +169,7 @@ command_run(const struct options *o)
     if (rc == EXIT_OK) {
         a = ARENA_NEW(u.arena, struct arrays);
         a->kernel = k;
-        rc = k->ntensors > VALUES_MAX_TENSORS ? usage_error("too many tensors")
-                                              : read_arguments(a, o);
+        rc = read_arguments(a, o);
     }
     if (rc == EXIT_OK)
         rc = run_kernel(a, o);
