@@ -226,8 +226,12 @@ pass_expand(struct ir_func *f, struct pass_context *c)
     if (!mask_factors(f, c->diag))
         return false;
     ir_ref sim = w ? pass_weight_sim(f, w) : 0;
-    if (!sim)
-        ICE("the numerator is not a sum over keys of weight times value");
+    if (!sim) { /* only from a .air text: sema always writes such a sum */
+        diag_error(c->diag, nowhere,
+                   "nothing to kernelize: the numerator is not a sum over keys of weight times value");
+        diag_note(c->diag, nowhere, "text printed after this pass cannot go through it again");
+        return false;
+    }
     span_t at = f->nodes[sim].span;
     struct expansion *x = ARENA_NEW(c->scratch, struct expansion);
     split_init(&x->s, f, c->diag);

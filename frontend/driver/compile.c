@@ -190,6 +190,8 @@ int
 unit_targets(struct unit *u, const struct options *o)
 {
     const char *why;
+    if (o->opt > 3)
+        return usage_error("--opt is %ld, must be from 0 to 3", o->opt);
     u->cg.opt_level = (int)o->opt;
     return cg_select_targets(u->arena, o->target, o->mcpu, &u->cg, &why) ? EXIT_OK
                                                                          : usage_error("%s", why);

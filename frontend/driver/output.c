@@ -20,8 +20,7 @@ enum stage {
     STAGE_ASM,
     STAGE_OBJ,
     STAGE_SHARED,
-    STAGE_HEADER,
-    STAGE_AIR
+    STAGE_HEADER
 };
 
 /* --emit names, and the suffixes of -o that mean the same. */
@@ -29,10 +28,9 @@ static const struct {
     const char *emit, *suffix;
     enum stage stage;
 } stages[] = {
-    {"ast", NULL, STAGE_AST},     {"ir", NULL, STAGE_IR},          {"math", NULL, STAGE_MATH},
+    {"ast", NULL, STAGE_AST},     {"ir", ".air", STAGE_IR},        {"math", NULL, STAGE_MATH},
     {"tiles", NULL, STAGE_TILES}, {"llvm", ".ll", STAGE_LLVM},     {"asm", ".s", STAGE_ASM},
     {"obj", ".o", STAGE_OBJ},     {"shared", ".so", STAGE_SHARED}, {"header", ".h", STAGE_HEADER},
-    {"air", ".air", STAGE_AIR},
 };
 enum { NSTAGES = sizeof stages / sizeof *stages };
 
@@ -46,7 +44,7 @@ choose_stage(const struct options *o, enum stage *stage)
                 return EXIT_OK;
             }
         return usage_error(
-            "--emit is '%s'; stages are ast ir math tiles llvm asm obj shared header air", o->emit);
+            "--emit is '%s'; stages are ast ir math tiles llvm asm obj shared header", o->emit);
     }
     if (!o->output) {
         if (o->header) { /* the header alone */
@@ -174,9 +172,9 @@ static int
 emit_text(struct unit *u, const struct options *o, enum stage stage)
 {
     struct str s = {0};
-    if (stage == STAGE_IR || stage == STAGE_AIR)
+    if (stage == STAGE_IR)
         ir_print(u->func, &s);
-    if (stage == STAGE_TILES || stage == STAGE_AIR)
+    if (stage == STAGE_TILES)
         tile_print(u->prog, &s);
     if (stage == STAGE_MATH)
         for (int k = 0; k < ROOT_COUNT; k++)
@@ -213,8 +211,7 @@ compile_stages(struct unit *u, const struct options *o, enum stage stage)
         return rc;
     if (stage == STAGE_HEADER)
         return write_header(u, o, o->output ? o->output : o->header ? o->header : "-");
-    rc = stage == STAGE_TILES || stage == STAGE_AIR ? emit_text(u, o, stage)
-                                                    : emit_code(u, o, stage);
+    rc = stage == STAGE_TILES ? emit_text(u, o, stage) : emit_code(u, o, stage);
     if (rc == EXIT_OK && o->header)
         rc = write_header(u, o, o->header);
     return rc;
