@@ -60,7 +60,7 @@ static const char *
 stem_of(struct arena *a, const char *path)
 {
     const char *base = strrchr(path, '/');
-    base = !strcmp(path, "-") ? "attention" : base ? base + 1 : path;
+    base = !strcmp(path, "<stdin>") ? "attention" : base ? base + 1 : path;
     const char *dot = strchr(base, '.');
     char *s = arena_strndup(a, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
     for (char *p = s; *p; p++)
