@@ -67,7 +67,7 @@ sema_stmt_dim(struct sema *s, const struct ast_stmt *st)
         diag_error(s->diag, st->name_span, "the dimension '%s' is given twice", st->name);
         return;
     }
-    if (d < 0 && (too_many(s, st, s->f->ndims, SEMA_MAX_DIMS, "dimensions") ||
+    if (d < 0 && (too_many(s, st, s->f->ndims, IR_MAX_DIMS, "dimensions") ||
                   !sema_declare(s, st->name, st->name_span)))
         return;
     if (st->expr && !sema_integer(s, st->expr, arena_printf(s->arena, "the size of %s", st->name),
@@ -102,7 +102,10 @@ static void
 sema_stmt_param(struct sema *s, const struct ast_stmt *st)
 {
     struct ir_param p = {.name = st->name, .span = st->span};
-    if (too_many(s, st, s->f->nparams, SEMA_MAX_PARAMS, "params") ||
+    bool tensor = st->list.count > 0;
+    if (too_many(s, st, ir_param_count(s->f, tensor),
+                 tensor ? IR_MAX_TENSORS : IR_MAX_SCALARS,
+                 tensor ? "tensor params" : "params that are numbers") ||
         !sema_declare(s, st->name, st->name_span))
         return;
     if (st->list.count > IR_MAX_RANK) {
@@ -125,7 +128,7 @@ sema_stmt_param(struct sema *s, const struct ast_stmt *st)
             fmpq_t q;
             fmpq_init(q);
             fmpq_set(q, ir_const_value(s->f, v.node));
-            p.value = fmpz_get_d(fmpq_numref(q)) / fmpz_get_d(fmpq_denref(q));
+            p.value = fmpq_get_d(q);
             fmpq_clear(q);
             p.has_default = true;
             if (!isfinite(p.value))

@@ -71,7 +71,7 @@ enum {
     SEMA_MAX_WORK = 1000000,    /* expressions judged, counting every inlined copy */
     SEMA_MAX_RECURSION = 2500,  /* operations on one path through inlined functions */
     SEMA_MAX_BITS = 4096,       /* of a constant */
-    SEMA_MAX_DIMS = 256, SEMA_MAX_PARAMS = 256, SEMA_MAX_LETS = 5000,
+    SEMA_MAX_LETS = 5000,
     SEMA_MAX_POWER = 1024, SEMA_MAX_DEGREE = 16
 };
 

@@ -12,6 +12,9 @@ const int sema_function_count = sizeof sema_functions / sizeof *sema_functions;
 static const char *const reserved[] = {"q", "k", "v",   "out", "i",  "j",   "h",
                                        "b", "n", "n_q", "z",   "or", "and", "not"};
 
+/* Those that an expression may use. */
+static const char *const built_in[] = {"q", "k", "i", "j", "h", "b"};
+
 int
 sema_dim(const struct sema *s, const char *name)
 {
@@ -42,6 +45,8 @@ sema_unknown(struct sema *s, const char *what, const char *name, span_t at)
         names[n++] = s->f->params[k].name;
     for (uint32_t k = 0; k < s->f->ndims && !function; k++)
         names[n++] = s->f->dims[k].name;
+    for (size_t k = 0; k < sizeof built_in / sizeof *built_in && !strcmp(what, "name"); k++)
+        names[n++] = built_in[k];
     for (int k = 0; k < sema_function_count && function; k++)
         names[n++] = sema_functions[k].name;
     const char *near = strlen(name) > 1 ? str_nearest(name, names, n) : NULL;

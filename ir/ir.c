@@ -142,6 +142,15 @@ ir_param_add(struct ir_func *f, const struct ir_param *p)
     return f->nparams++;
 }
 
+uint32_t
+ir_param_count(const struct ir_func *f, bool tensors)
+{
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < f->nparams; k++)
+        n += (f->params[k].rank > 0) == tensors;
+    return n;
+}
+
 int
 ir_param_find(const struct ir_func *f, const char *name)
 {

@@ -74,7 +74,8 @@ struct ir_axis {
 };
 
 /* Params, in order of declaration. Rank 0: a double with an optional default. */
-enum { IR_MAX_RANK = 6 };
+/* What one kernel may have; the same as the runtime's ATTN_MAX_... */
+enum { IR_MAX_RANK = 6, IR_MAX_DIMS = 64, IR_MAX_TENSORS = 36, IR_MAX_SCALARS = 64 };
 struct ir_param {
     const char *name;
     span_t span;
@@ -162,6 +163,7 @@ uint16_t ir_dim_add(struct ir_func *f, const char *name, int64_t size);
 int ir_dim_find(const struct ir_func *f, const char *name);      /* -1: none */
 uint32_t ir_param_add(struct ir_func *f, const struct ir_param *p);
 int ir_param_find(const struct ir_func *f, const char *name);    /* -1: none */
+uint32_t ir_param_count(const struct ir_func *f, bool tensors);  /* of tensors or of numbers */
 /* The axis over a dimension (d for D, m for M, j for n, ...; a new axis for a user's). */
 uint8_t ir_axis_base(struct ir_func *f, uint16_t dim);
 uint8_t ir_axis_copy(struct ir_func *f, uint8_t axis, int which);

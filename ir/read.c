@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    MAX_DIMS = 256, MAX_PARAMS = 256, MAX_NUMBER = 1 << 20, MAX_DEPTH = 32, MAX_DIGITS = 10000,
+    MAX_NUMBER = 1 << 20, MAX_DEPTH = 32, MAX_DIGITS = 10000,
 };
 #define MAX_DIM_SIZE ((int64_t)1 << 40)
 
@@ -167,8 +167,8 @@ read_dim(struct ir_reader *r)
         ir_read_fail(r, at, "dimension '%.60s' is declared twice", name);
     else if (dim >= 0)
         r->f->dims[dim].size = size;
-    else if (r->f->ndims >= MAX_DIMS)
-        ir_read_fail(r, at, "more than %d dimensions", MAX_DIMS);
+    else if (r->f->ndims >= IR_MAX_DIMS)
+        ir_read_fail(r, at, "more than %d dimensions", IR_MAX_DIMS);
     else
         ir_dim_add(r->f, name, size);
 }
@@ -201,8 +201,9 @@ read_param(struct ir_reader *r)
         return;
     if (ir_param_find(r->f, p.name) >= 0)
         ir_read_fail(r, p.span, "param '%.60s' is declared twice", p.name);
-    else if (r->f->nparams >= MAX_PARAMS)
-        ir_read_fail(r, p.span, "more than %d params", MAX_PARAMS);
+    else if (ir_param_count(r->f, p.rank > 0) >= (p.rank ? IR_MAX_TENSORS : IR_MAX_SCALARS))
+        ir_read_fail(r, p.span, "more than %d %s params", p.rank ? IR_MAX_TENSORS : IR_MAX_SCALARS,
+             p.rank ? "tensor" : "scalar");
     else
         ir_param_add(r->f, &p);
 }

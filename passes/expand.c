@@ -226,8 +226,13 @@ pass_expand(struct ir_func *f, struct pass_context *c)
     if (!mask_factors(f, c->diag))
         return false;
     ir_ref sim = w ? pass_weight_sim(f, w) : 0;
-    if (!sim)
-        ICE("the numerator is not a sum over keys of weight times value");
+    if (!sim) { /* only from a .air text: sema always writes such a sum */
+        diag_error(c->diag, nowhere,
+                   "nothing to kernelize: the numerator is not a sum over keys of weight times "
+                   "value");
+        diag_note(c->diag, nowhere, "text printed after this pass cannot go through it again");
+        return false;
+    }
     span_t at = f->nodes[sim].span;
     struct expansion *x = ARENA_NEW(c->scratch, struct expansion);
     split_init(&x->s, f, c->diag);
@@ -239,6 +244,8 @@ pass_expand(struct ir_func *f, struct pass_context *c)
         qsort(x->at, (size_t)x->n, sizeof x->at[0], by_degree);
         sum = build_sum(x, at);
         split_poly *back = sum ? split_scalar(&x->s, sum) : NULL;
+        if (sum && !back && c->diag->errors)
+            sum = 0; /* a limit of the split, with its diagnostic */
         if (sum && (!back || !fmpq_mpoly_equal(p, back, x->s.ctx)))
             ICE("the split of the similarity could not be proven equal to it");
         if (sum) {

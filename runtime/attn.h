@@ -61,6 +61,9 @@ const char *attn_message(void);
 enum {
     ATTN_ABI = 2,
     ATTN_MAX_RANK = 6,
+    ATTN_MAX_DIMS = 64,
+    ATTN_MAX_TENSORS = 40, /* q, k, v and out among them */
+    ATTN_MAX_SCALARS = 64,
     ATTN_TENSOR_SLOTS = 1 + ATTN_MAX_RANK,
     ATTN_MAX_PHASES = 8,
     ATTN_PLAN = 3 + ATTN_MAX_PHASES
@@ -151,7 +154,7 @@ typedef struct attn_state {
     const attn_kernel *kernel;
     int64_t capacity;        /* of a cache, in tokens; unused for a state of fixed size */
     int64_t position;        /* tokens so far */
-    int64_t dims[64];        /* sizes of the kernel's dims, once the first step fixed them */
+    int64_t dims[ATTN_MAX_DIMS]; /* sizes of the kernel's dims, once the first step fixed them */
     void *data;              /* NULL until the first step */
     size_t bytes;
     int borrowed;            /* data is the caller's */

@@ -6,9 +6,10 @@
 
 #include "runtime/attn.h"
 
-enum { MAX_DIMS = 64, MAX_TENSORS = 40, MAX_SCALARS = 64 };
 /* dims, tensors, scalars, where to report a zero row, the state */
-enum { MAX_SLOTS = MAX_DIMS + MAX_TENSORS * ATTN_TENSOR_SLOTS + MAX_SCALARS + 2 };
+enum {
+    MAX_SLOTS = ATTN_MAX_DIMS + ATTN_MAX_TENSORS * ATTN_TENSOR_SLOTS + ATTN_MAX_SCALARS + 2
+};
 
 /* Dims every kernel has, in this order. */
 enum { DIM_B, DIM_H, DIM_G, DIM_NQ, DIM_N, DIM_D, DIM_M, NDIMS };
@@ -18,7 +19,7 @@ struct call {
     const attn_kernel *k;
     bool step;                      /* k and v hold the new rows only: as many as q has */
     int64_t slots[MAX_SLOTS];       /* dims first: -1 until bound */
-    const char *bound_by[MAX_DIMS];
+    const char *bound_by[ATTN_MAX_DIMS];
 };
 
 #define ATTN_HIDDEN __attribute__((visibility("hidden")))

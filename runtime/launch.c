@@ -203,10 +203,13 @@ check_kernel(struct call *c, const attn_kernel *k, int entry)
 {
     if (!k)
         return attn_fail(ATTN_E_NULL, "the kernel is NULL");
-    if (k->abi != ATTN_ABI || k->ndims > MAX_DIMS || k->ndims < NDIMS ||
-        k->ntensors > MAX_TENSORS || k->nscalars > MAX_SCALARS)
+    if (k->abi != ATTN_ABI)
         return attn_fail(ATTN_E_ABI, "the kernel has ABI %d, this library has %d", k->abi,
                          ATTN_ABI);
+    if (k->ndims > ATTN_MAX_DIMS || k->ndims < NDIMS || k->ntensors > ATTN_MAX_TENSORS ||
+        k->nscalars > ATTN_MAX_SCALARS)
+        return attn_fail(ATTN_E_ABI, "the kernel has %d dims, %d tensors and %d scalars: too many",
+                         (int)k->ndims, (int)k->ntensors, (int)k->nscalars);
     if (entry < 0 || entry >= k->nentries)
         return attn_fail(ATTN_E_ABI, "entry %d of %d", entry, k->nentries);
     c->k = k;

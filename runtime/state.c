@@ -80,7 +80,7 @@ struct header {
     uint32_t version, dims;
     uint64_t kernel, contents; /* hashes */
     int64_t capacity, position, bytes;
-    int64_t dim[MAX_DIMS];
+    int64_t dim[ATTN_MAX_DIMS];
 };
 
 /* FNV-1a. */

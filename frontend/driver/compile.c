@@ -60,7 +60,7 @@ static const char *
 stem_of(struct arena *a, const char *path)
 {
     const char *base = strrchr(path, '/');
-    base = !strcmp(path, "-") ? "attention" : base ? base + 1 : path;
+    base = !strcmp(path, "<stdin>") ? "attention" : base ? base + 1 : path;
     const char *dot = strchr(base, '.');
     char *s = arena_strndup(a, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
     for (char *p = s; *p; p++)
@@ -227,6 +227,8 @@ int
 unit_targets(struct unit *u, const struct options *o)
 {
     const char *why;
+    if (o->opt > 3)
+        return usage_error("--opt is %ld, must be from 0 to 3", o->opt);
     u->cg.opt_level = (int)o->opt;
     return cg_select_targets(u->arena, o->target, o->mcpu, &u->cg, &why) ? EXIT_OK
                                                                          : usage_error("%s", why);

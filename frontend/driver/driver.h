@@ -10,7 +10,7 @@
 
 enum { EXIT_OK = 0, EXIT_DIAG = 1, EXIT_USAGE = 2, EXIT_ENV = 3 };
 
-enum { MAX_LIST = 32 };
+enum { MAX_LIST = 128 };
 
 /* A list option: each use appends. */
 struct option_list {

@@ -142,21 +142,21 @@ parse(const unsigned char *file, size_t size, struct npy *a)
     return NULL;
 }
 
-bool
+int
 npy_read(const char *path, struct npy *out, char *err, size_t errlen)
 {
     char *file;
     size_t size;
     memset(out, 0, sizeof *out);
     if (!file_read(path, (size_t)1 << 36, &file, &size, err, errlen))
-        return false;
+        return EXIT_ENV;
     const char *why = parse((const unsigned char *)file, size, out);
     free(file);
     if (!why)
-        return true;
+        return EXIT_OK;
     npy_free(out);
     snprintf(err, errlen, "%s %s", path, why);
-    return false;
+    return EXIT_DIAG;
 }
 
 bool

@@ -17,8 +17,9 @@ struct npy {
     void *data;             /* row-major, malloc'ed */
 };
 
-/* Reads a file, or returns false with a message that names it. */
-bool npy_read(const char *path, struct npy *out, char *err, size_t errlen);
+/* Reads a file. Returns EXIT_OK, or with a message that names it EXIT_ENV if it cannot be read and
+ * EXIT_DIAG if what it holds cannot be used. */
+int npy_read(const char *path, struct npy *out, char *err, size_t errlen);
 /* Writes a row-major array (- is standard output), by way of a temporary name. */
 bool npy_write(const char *path, enum npy_type type, int rank, const int64_t *shape,
                const void *data, char *err, size_t errlen);

@@ -67,8 +67,8 @@ print_help(const struct command *c)
                  x->value ? x->value : "");
         printf("  %-28s %s\n", left, x->help);
     }
-    puts("\nexit codes: 0 ok, 1 errors in the program (or a failed check), 2 usage, 3 files or "
-         "memory");
+    puts("\nexit codes: 0 ok, 1 errors in the program or its inputs (or a failed check), 2 usage, "
+         "3 files or memory");
 }
 
 static void

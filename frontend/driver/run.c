@@ -13,8 +13,8 @@ struct arrays {
     const attn_kernel *kernel;
     struct npy at[VALUES_MAX_TENSORS];
     bool given[VALUES_MAX_TENSORS];
-    double scalars[VALUES_MAX_TENSORS];
-    bool scalar_given[VALUES_MAX_TENSORS];
+    double scalars[ATTN_MAX_SCALARS];
+    bool scalar_given[ATTN_MAX_SCALARS];
 };
 
 static int
@@ -38,9 +38,10 @@ read_tensor(struct arrays *a, int t, const char *path)
     enum npy_type want = a->kernel->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32;
     if (a->given[t])
         return usage_error("%s is given twice", a->kernel->tensors[t].name);
-    if (!npy_read(path, &a->at[t], err, sizeof err)) {
+    int rc = npy_read(path, &a->at[t], err, sizeof err);
+    if (rc != EXIT_OK) {
         fprintf(stderr, "attnc: %s: %s\n", a->kernel->tensors[t].name, err);
-        return EXIT_DIAG;
+        return rc;
     }
     a->given[t] = true;
     if (a->at[t].type != want) {
@@ -238,8 +239,7 @@ command_run(const struct options *o)
     if (rc == EXIT_OK) {
         a = ARENA_NEW(u.arena, struct arrays);
         a->kernel = k;
-        rc = k->ntensors > VALUES_MAX_TENSORS ? usage_error("too many tensors")
-                                              : read_arguments(a, o);
+        rc = read_arguments(a, o);
     }
     if (rc == EXIT_OK)
         rc = run_kernel(a, o);

@@ -5,7 +5,7 @@
 #include "ir/interp.h"
 #include "runtime/attn.h"
 
-enum { VALUES_MAX_TENSORS = 40 };
+enum { VALUES_MAX_TENSORS = ATTN_MAX_TENSORS };
 
 /* Tensors in the order of kernel->tensors (q k v out, then tensor params), all dense. */
 struct values {
