@@ -29,14 +29,14 @@ demo: build
 test: test-deps build
 	$(call build_tree,$(BUILD)/sanitized,-DATTNC_SANITIZE=ON)
 	$(call build_tree,$(BUILD)/second,-DATTNC_LLVM=second)
-	@cd $(BUILD)/sanitized && ctest -L asan --output-on-failure
-	@cd $(BUILD)/second && ctest -L second --output-on-failure
-	@cd $(BUILD) && ctest --output-on-failure
+	@cd $(BUILD)/sanitized && ctest -j $(JOBS) -L asan --output-on-failure
+	@cd $(BUILD)/second && ctest -j $(JOBS) -L second --output-on-failure
+	@cd $(BUILD) && ctest -j $(JOBS) --output-on-failure
 
 # Longer: more random programs, tiny arenas, an allocation that fails at every place in turn.
 test-nightly: test
 	$(call build_tree,$(BUILD)/stress,-DATTNC_SANITIZE=ON -DATTNC_STRESS=ON -DATTNC_FAULTS=ON)
-	@cd $(BUILD)/stress && ATTNC_RANDOM_PROGRAMS=3000 ctest -L asan --output-on-failure
+	@cd $(BUILD)/stress && ATTNC_RANDOM_PROGRAMS=3000 ctest -j $(JOBS) -L asan --output-on-failure
 
 # Kernels against the multiply-add peak of this machine. bench/README.md says how to read it.
 bench-kernels: build

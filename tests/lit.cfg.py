@@ -20,6 +20,7 @@ if sanitized:
 
 include = os.path.join(config.source_dir, "runtime")
 config.substitutions += [
+    ("%random_programs", os.environ.get("ATTNC_RANDOM_PROGRAMS", config.random_programs)),
     ("%attnc", config.attnc),
     ("%FileCheck", config.filecheck),
     ("%python", config.python),

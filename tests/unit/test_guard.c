@@ -9,6 +9,11 @@ main(void)
 {
     static const struct schedule_tuning small = {
         .query_tile = 16, .key_tile = 16, .chunk = 16, .feature_block = 40};
+#ifdef THINNED
+    const bool brief = true;
+#else
+    const bool brief = false;
+#endif
     struct guard_count all = {0, 0};
     const struct cg_target *t;
     for (int k = 0; k < exact_program_count; k++)
@@ -19,7 +24,7 @@ main(void)
                 struct guard_count one = {0, 1};
                 if (native_open(&n, p->name, p->text, k % 2 == way ? TYPE_F32 : TYPE_F64, NULL, 0,
                                 way ? &small : &schedule_default_tuning, t))
-                    one = guard_kernel(p, n.kernel, t->name, false);
+                    one = guard_kernel(p, n.kernel, t->name, brief);
                 all.passed += one.passed;
                 all.failed += one.failed;
                 native_close(&n);
