@@ -15,7 +15,7 @@
 /* 33 units in the last place at condition 1, growing with the depth of the summation tree. */
 static const double base_bound[] = {[TYPE_F32] = 2e-6, [TYPE_F64] = 8e-15};
 
-enum { ROW_BUDGET = 200000000 };
+enum { ROW_BUDGET = 50000000 };
 
 struct finding {
     double error, scale, condition, bound, ratio;
@@ -132,6 +132,22 @@ next_row(int64_t i, int64_t step, int64_t rows)
     return i + step < rows || i + 1 == rows ? i + step : rows - 1;
 }
 
+/* The longest vector the reference goes through per pair of a query and a key. */
+static double
+pair_width(const struct ir_func *f, struct arena *scratch, const int64_t *dims)
+{
+    const bool *live = ir_live(f, scratch);
+    double most = 1;
+    for (ir_ref n = 1; n < f->nnodes; n++) {
+        double width = 1;
+        for (ir_axes left = ir_vector_axes(f, n); left; left &= left - 1)
+            width *= (double)ir_axis_size(f, (uint8_t)__builtin_ctzll(left), dims);
+        if (live[n] && width > most)
+            most = width;
+    }
+    return most;
+}
+
 /* Rows to compare: all, or evenly spread ones when the reference would take too long. */
 static bool
 compare(struct unit *u, struct values *v, struct finding *r, const char **why)
@@ -140,7 +156,7 @@ compare(struct unit *u, struct values *v, struct finding *r, const char **why)
     struct interp_input in = values_interp(v);
     const int64_t *d = v->dims;
     double work = (double)d[DIM_B] * (double)d[DIM_H] * (double)d[DIM_NQ] * (double)d[DIM_N] *
-                  (double)(d[DIM_D] + d[DIM_M]);
+                  (pair_width(f, u->scratch, d) + (double)d[DIM_M]);
     int64_t step = work > ROW_BUDGET ? (int64_t)(work / ROW_BUDGET) + 1 : 1;
     struct condition c = condition_of(u);
     num *want = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1)),
