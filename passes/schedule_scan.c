@@ -486,7 +486,7 @@ build(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struc
     struct tile_prog *p = tile_new(a, f, kept ? "step" : "forward", "scan");
     struct scan *c = ARENA_NEW(a, struct scan);
     struct linear *l = &c->l;
-    struct stmt_list phases = {0};
+    struct stmt_list phases = {0}, tables = {0};
     l->s = (struct sched){.p = p, .f = f, .d = d, .t = t};
     l->running = true;
     c->kept = kept;
@@ -504,11 +504,12 @@ build(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struc
     for (int k = 0; k < l->nblocks; k++)
         prepare_state(c, &l->block[k], k);
     make_partial_sums(c);
-    if (l->ntables)
-        linear_add_table_phase(l, &phases);
     add_state_phase(c, &phases);
     add_pair_phase(c, &phases);
-    p->body = phases.first;
+    if (l->ntables) /* which tables there are is known now */
+        linear_add_table_phase(l, &tables);
+    stmt_splice(&tables, &phases);
+    p->body = tables.first;
     return p;
 }
 

@@ -163,6 +163,23 @@ most_distant(int64_t D, int64_t n, int64_t a)
     return 2 * (n + 8) * D * a * a;
 }
 
+/* Its features are an outer product of two maps of degree 2. */
+static int64_t
+sim_product(const struct exact_pair *p)
+{
+    int64_t r = 0, s = dot(p);
+    for (int64_t d = 0; d < p->D; d++)
+        r += p->q[(d + 1) % p->D] * p->k[d];
+    return s * r * s * r;
+}
+
+static int64_t
+most_product(int64_t D, int64_t n, int64_t a)
+{
+    int64_t s = most_dot(D, n, a);
+    return s * s * s * s;
+}
+
 static int64_t
 sim_alternating(const struct exact_pair *p)
 {
@@ -264,6 +281,9 @@ const struct exact_program exact_programs[] = {
     {.name = "short_scan",
      .text = "param len = 9; sim = (q·k + 1)^2; mask = j < len; causal; kernelize; normalize = 1;",
      .sim = sim_quadratic, .sees = sees_short_causal, .most = most_quadratic},
+    {.name = "product_scan",
+     .text = "sim = ((q·k) * (roll(q, 1)·k))^2; causal; kernelize; normalize = 1;",
+     .sim = sim_product, .sees = sees_causal, .most = most_product, .max_D = 7},
     {.name = "alternating_scan",
      .text = "sim = (-1)^(i - j) * (q·k); causal; kernelize; normalize = 1;",
      .sim = sim_alternating, .sees = sees_causal, .most = most_dot},
