@@ -53,6 +53,25 @@ interleaved(float *q, float *k, float *v, float *out)
     expect(quadratic_forward(&tq, &tk, &tv, &to, NULL), ATTN_E_STRIDE);
 }
 
+/* Sizes that overflow, tensors elsewhere or askew: refused before any memory is touched. */
+static void
+absurd(float *k, float *v, DLTensor *tq, DLTensor *tk, DLTensor *tv, DLTensor *to)
+{
+    const int64_t many = (int64_t)1 << 45;
+    int64_t none[4] = {0, 0, 0, 1};
+    DLTensor bad = ATTN_F32(k, 1, 1, many, D), long_v = ATTN_F32(v, 1, 1, 1 << 30, M),
+             long_k = ATTN_F32(k, 1, 1, 1 << 30, D);
+    expect(quadratic_forward(tq, &bad, tv, to, NULL), ATTN_E_SIZE);
+    long_k.strides = long_v.strides = none;
+    expect(quadratic_forward(tq, &long_k, &long_v, to, NULL), ATTN_E_SIZE);
+    bad = *tk;
+    bad.device.device_type = kDLCUDA;
+    expect(quadratic_forward(tq, &bad, tv, to, NULL), ATTN_E_DEVICE);
+    bad = *tk;
+    bad.byte_offset = 2;
+    expect(quadratic_forward(tq, &bad, tv, to, NULL), ATTN_E_STRIDE);
+}
+
 int
 main(void)
 {
@@ -94,6 +113,7 @@ main(void)
     bad.strides = flat;
     expect(quadratic_forward(&tq, &tk, &tv, &bad, NULL), ATTN_E_STRIDE);
     interleaved(q, k, v, again);
+    absurd(k, v, &tq, &tk, &tv, &to);
     attn_exec exec = {.workspace = again, .workspace_size = 64, .threads = 1};
     expect(quadratic_forward(&tq, &tk, &tv, &to, &exec), ATTN_E_MEMORY);
     size_t need = quadratic_workspace(&tq, &tk, &tv);
