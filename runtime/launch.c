@@ -409,6 +409,11 @@ call_sizes(struct call *c, const attn_kernel *kernel, int entry, const DLTensor 
     int rc = check_kernel(c, kernel, entry);
     for (int i = 0; !rc && i < 3; i++)
         rc = check_tensor(c, i, t[i]);
+    for (int d = NDIMS; !rc && d < kernel->ndims; d++)
+        if (c->slots[d] < 0)
+            rc = attn_fail(ATTN_E_SHAPE,
+                           "%s is known from a param alone: fix it when compiling (-D %s=...)",
+                           kernel->dims[d].name, kernel->dims[d].name);
     return rc ? rc : check_sizes(c);
 }
 
