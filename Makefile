@@ -11,7 +11,7 @@ define build_tree
 @$(CMAKE) --build $(1) -j $(JOBS)
 endef
 
-.PHONY: all build deps test-deps demo test test-release test-sanitized test-second test-nightly bench-kernels install clean
+.PHONY: all build deps test-deps demo decode test test-release test-sanitized test-second test-nightly bench-kernels install clean
 all: build
 
 build: deps
@@ -24,6 +24,10 @@ test-deps:
 
 demo: build
 	@examples/demo/run.sh $(BUILD)
+
+# Token by token: over a cache, and a million tokens in constant memory. docs/decoding.md tells more.
+decode: build
+	@examples/decode/run.sh $(BUILD)
 
 # Everything, three times over: as released, under ASan+UBSan with leak checking, and with the other LLVM.
 test: test-deps build

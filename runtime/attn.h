@@ -182,13 +182,18 @@ int attn_state_load(attn_state *s, const void *buffer, size_t size);
 /* Runs the tokens of q, k, v after those the state has seen. */
 int attn_step(attn_state *s, const attn_kernel *kernel, const DLTensor *const *tensors,
               const double *scalars, attn_exec *exec);
-
+/* Workspace in bytes for steps of as many tokens as these q, k, v have (with the default thread
+ * count of exec NULL), enough from the first step to the one that fills the cache; 0 if they are
+ * not valid, with attn_message() set. */
+size_t attn_step_workspace(const attn_state *s, const DLTensor *q, const DLTensor *k,
+                           const DLTensor *v);
 
 /* Runs an entry: tensors in the order of kernel->tensors, scalars in that of kernel->scalars. */
 int attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors,
                 const double *scalars, attn_exec *exec);
 /* Workspace in bytes for these q, k, v (with the default thread count of exec NULL); 0 if they are
- * not valid, with attn_message() set. */
+ * not valid, or if the program has a dimension that is neither fixed nor one of theirs, with
+ * attn_message() set. */
 size_t attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DLTensor *k,
                       const DLTensor *v);
 /* Table of the monomials of degree p in D variables up to rotation, in a fixed order: each row is

@@ -31,6 +31,11 @@ ATTN_HIDDEN int call_prepare(struct call *c, const attn_kernel *kernel, int entr
                              const DLTensor *const *tensors, const double *scalars);
 /* The slots of tensor t: its address, then its strides in elements. */
 ATTN_HIDDEN int64_t *call_tensor_slots(struct call *c, int t);
+/* As call_prepare, for q, k and v alone: what attn_workspace needs to know. */
+ATTN_HIDDEN int call_sizes(struct call *c, const attn_kernel *kernel, int entry, const DLTensor *q,
+                           const DLTensor *k, const DLTensor *v);
+/* Bytes of workspace with the default thread count, or 0 if they overflow. */
+ATTN_HIDDEN size_t call_workspace(const struct call *c, const attn_entry *e);
 /* Runs a prepared call. state: the address of the caller's state, or 0. */
 ATTN_HIDDEN int call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec);
 

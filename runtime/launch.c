@@ -265,6 +265,18 @@ worker_count(const attn_exec *exec)
     return n <= 0 ? 1 : n > 1024 ? 1024 : n;
 }
 
+/* Fewer where the whole call is small: to start a worker and wait for it costs what 2^16
+ * multiply-adds do, and far more where other programs use the cores. Only streamed kernels tell
+ * from the sizes alone what they do at most. */
+static int
+worth_workers(const struct call *c, const attn_entry *e, int workers)
+{
+    const int64_t *d = c->slots;
+    double work = (double)d[DIM_B] * (double)d[DIM_H] * (double)d[DIM_NQ] * (double)d[DIM_N] *
+                  (double)(d[DIM_D] + d[DIM_M]) / (1 << 16);
+    return strcmp(e->schedule, "stream") || work >= workers ? workers : work < 1 ? 1 : (int)work;
+}
+
 static const attn_variant *
 choose_variant(const attn_entry *e)
 {
@@ -333,6 +345,8 @@ call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec)
                          e->variants);
     if (!c->slots[DIM_B] || !c->slots[DIM_NQ])
         return ATTN_OK;
+    if (!exec || exec->threads <= 0)
+        workers = worth_workers(c, e, workers);
     int64_t *report = &c->slots[c->k->ndims + c->k->ntensors * ATTN_TENSOR_SLOTS + c->k->nscalars];
     report[0] = check ? (int64_t)(uintptr_t)&zero_row : 0;
     report[1] = (int64_t)(uintptr_t)state;
@@ -386,23 +400,39 @@ attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors
     return rc ? rc : call_run(&c, &kernel->entries[entry], NULL, exec);
 }
 
+int
+call_sizes(struct call *c, const attn_kernel *kernel, int entry, const DLTensor *q,
+           const DLTensor *k, const DLTensor *v)
+{
+    const DLTensor *t[3] = {q, k, v};
+    message[0] = 0;
+    int rc = check_kernel(c, kernel, entry);
+    for (int i = 0; !rc && i < 3; i++)
+        rc = check_tensor(c, i, t[i]);
+    for (int d = NDIMS; !rc && d < kernel->ndims; d++)
+        if (c->slots[d] < 0)
+            rc = attn_fail(ATTN_E_SHAPE,
+                           "%s is known from a param alone: fix it when compiling (-D %s=...)",
+                           kernel->dims[d].name, kernel->dims[d].name);
+    return rc ? rc : check_sizes(c);
+}
+
+size_t
+call_workspace(const struct call *c, const attn_entry *e)
+{
+    int64_t plan[ATTN_PLAN] = {0};
+    size_t shared, local;
+    e->plan(c->slots, plan);
+    size_t need = workspace_bytes(plan, worker_count(NULL), &shared, &local);
+    if (!need)
+        attn_fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
+    return need;
+}
+
 size_t
 attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DLTensor *k,
                const DLTensor *v)
 {
     struct call c = {.step = false};
-    int64_t plan[ATTN_PLAN] = {0};
-    size_t shared, local;
-    const DLTensor *t[3] = {q, k, v};
-    message[0] = 0;
-    int rc = check_kernel(&c, kernel, entry);
-    for (int i = 0; !rc && i < 3; i++)
-        rc = check_tensor(&c, i, t[i]);
-    if (rc || check_sizes(&c))
-        return 0;
-    kernel->entries[entry].plan(c.slots, plan);
-    size_t need = workspace_bytes(plan, worker_count(NULL), &shared, &local);
-    if (!need)
-        attn_fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
-    return need;
+    return call_sizes(&c, kernel, entry, q, k, v) ? 0 : call_workspace(&c, &kernel->entries[entry]);
 }

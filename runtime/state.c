@@ -318,3 +318,19 @@ attn_step(attn_state *s, const attn_kernel *kernel, const DLTensor *const *tenso
     return kernel->flags & ATTN_STEP_STATE ? step_sums(s, &c, kernel, exec)
                                            : step_cache(s, &c, kernel, exec);
 }
+
+size_t
+attn_step_workspace(const attn_state *s, const DLTensor *q, const DLTensor *k, const DLTensor *v)
+{
+    struct call c = {.step = true};
+    if (!s || !s->kernel) {
+        attn_fail(ATTN_E_STATE, "the state was not initialised");
+        return 0;
+    }
+    if (call_sizes(&c, s->kernel, 0, q, k, v) || check_shape(s, &c))
+        return 0;
+    int sums = !!(s->kernel->flags & ATTN_STEP_STATE);
+    int64_t n = s->position + c.slots[DIM_NQ];
+    c.slots[DIM_N] = sums || n > s->capacity ? n : s->capacity;
+    return call_workspace(&c, &s->kernel->entries[sums]);
+}

@@ -32,6 +32,7 @@ config.substitutions += [
     ("%dlpack", config.dlpack),
     ("%examples", os.path.join(config.source_dir, "examples")),
     ("%src", config.source_dir),
+    ("%build", config.build_dir),
 ]
 
 with open("/proc/cpuinfo") as f:

@@ -52,11 +52,17 @@ rows(struct rows *r, float *data, int heads, int width, int at, int count)
 typedef int step_fn(attn_state *, const DLTensor *, const DLTensor *, const DLTensor *, DLTensor *,
                     attn_exec *);
 
+/* Set for a step to run in: the workspace that was asked for before the first token. */
+static void *workspace;
+static size_t workspace_size;
+
 static int
 step(step_fn *fn, attn_state *s, int at, int count)
 {
     struct rows r[4];
-    attn_exec exec = {.threads = 2};
+    attn_exec exec = {.threads = workspace ? 1 : 2,
+                      .workspace = workspace,
+                      .workspace_size = workspace_size};
     return fn(s, rows(&r[0], q, H, D, at, count), rows(&r[1], k, G, D, at, count),
               rows(&r[2], v, G, M, at, count), rows(&r[3], out, H, M, at, count), &exec);
 }
@@ -99,6 +105,34 @@ decode(step_fn *fn, const attn_kernel *kernel, int first)
     free(saved);
     attn_state_free(&s);
     attn_state_free(&twin);
+}
+
+/* What an empty state says of the workspace is enough up to the last token, and is needed. */
+static void
+decode_in_workspace(step_fn *fn, const attn_kernel *kernel)
+{
+    attn_state s;
+    struct rows r[3];
+    expect(attn_state_init(&s, kernel, N), ATTN_OK);
+    size_t need = attn_step_workspace(&s, rows(&r[0], q, H, D, 0, 1), rows(&r[1], k, G, D, 0, 1),
+                                      rows(&r[2], v, G, M, 0, 1));
+    check(need > 1, "a step tells its workspace");
+    workspace = malloc(need);
+    memset(out, 0, sizeof out);
+    workspace_size = 1;
+    check(step(fn, &s, 0, 1) == ATTN_E_MEMORY && s.position == 0, "one byte is too little");
+    workspace_size = need;
+    for (int i = 0; i < N; i++)
+        expect(step(fn, &s, i, 1), ATTN_OK);
+    check(close_to_whole(0, N), "decoding in a given workspace equals one forward");
+    check(!attn_step_workspace(&s, rows(&r[0], q, H, M, 0, 1), rows(&r[1], k, G, M, 0, 1),
+                               rows(&r[2], v, G, M, 0, 1)),
+          "no workspace for another shape");
+    puts(attn_message());
+    free(workspace);
+    workspace = NULL;
+    workspace_size = 0;
+    attn_state_free(&s);
 }
 
 static void
@@ -155,11 +189,15 @@ main(void)
                                         NULL),
                ATTN_OK);
         decode(quadratic_causal_step, &quadratic_causal_kernel, first);
+        if (!first)
+            decode_in_workspace(quadratic_causal_step, &quadratic_causal_kernel);
         expect(softmax_causal_forward(rows(&r[0], q, H, D, 0, N), rows(&r[1], k, G, D, 0, N),
                                       rows(&r[2], v, G, M, 0, N), rows(&r[3], whole, H, M, 0, N),
                                       NULL),
                ATTN_OK);
         decode(softmax_causal_step, &softmax_causal_kernel, first);
+        if (!first)
+            decode_in_workspace(softmax_causal_step, &softmax_causal_kernel);
     }
     puts(failures ? "unexpected results" : "all as expected");
     return failures != 0;
