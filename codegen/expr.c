@@ -1,8 +1,9 @@
 /* Values of axis-IR nodes at one point of a map: a vector over the column axis.
  *
- * Positions and sizes stay 32-bit integers as long as only + - and comparisons use them, so masks
- * are exact for any length; everything else is the accumulation type. Subexpressions that do not
- * depend on the row are hoisted by LLVM's loop-invariant code motion. */
+ * Positions and sizes stay integers as long as only + - mod and comparisons use them, so masks are
+ * exact for any length: of 32 bits, or of 64 where whole constants could make sums leave those.
+ * Everything else is the accumulation type. Subexpressions that do not depend on the row are
+ * hoisted by LLVM's loop-invariant code motion. */
 #include "codegen/cg.h"
 
 #include <stdlib.h>
@@ -73,43 +74,82 @@ is_integer_constant(const struct ir_func *f, ir_ref n)
     return fmpz_is_one(fmpq_denref(q)) && fmpz_bits(fmpq_numref(q)) <= 28;
 }
 
-/* Positions, sizes and whole constants under + - neg, and mod by a constant > 0: exact in 32 bits
- * for lengths below 2^29. */
+/* The most that positions, sizes and whole constants under + - neg, and mod by a constant > 0, can
+ * come to for lengths below 2^29; -1 if n is anything else. *most: the same on the way there. */
+static int64_t
+integer_bound(const struct ir_func *f, ir_ref n, int64_t *most)
+{
+    const struct ir_node *x = &f->nodes[n];
+    int64_t a, b = 0;
+    if (x->op == IR_pos || x->op == IR_dim) {
+        a = ((int64_t)1 << 29) - 1;
+    } else if (is_integer_constant(f, n)) {
+        a = llabs(fmpz_get_si(fmpq_numref(ir_const_value(f, n))));
+    } else if (x->op == IR_mod) {
+        if (!is_integer_constant(f, x->arg[1]) || fmpq_sgn(ir_const_value(f, x->arg[1])) <= 0 ||
+            integer_bound(f, x->arg[0], most) < 0)
+            return -1;
+        a = integer_bound(f, x->arg[1], most);
+    } else if (x->op == IR_neg || x->op == IR_add || x->op == IR_sub) {
+        a = integer_bound(f, x->arg[0], most);
+        b = x->op == IR_neg ? 0 : integer_bound(f, x->arg[1], most);
+    } else {
+        return -1;
+    }
+    if (a < 0 || b < 0 || a + b > (int64_t)1 << 60)
+        return -1;
+    *most = a + b > *most ? a + b : *most;
+    return a + b;
+}
+
 static bool
 is_integer(const struct ir_func *f, ir_ref n)
 {
-    const struct ir_node *x = &f->nodes[n];
-    if (x->op == IR_pos || x->op == IR_dim)
-        return true;
-    if (x->op == IR_const)
-        return is_integer_constant(f, n);
-    if (x->op == IR_mod)
-        return is_integer(f, x->arg[0]) && is_integer_constant(f, x->arg[1]) &&
-               fmpq_sgn(ir_const_value(f, x->arg[1])) > 0;
-    if (x->op == IR_add || x->op == IR_sub)
-        return is_integer(f, x->arg[0]) && is_integer(f, x->arg[1]);
-    return x->op == IR_neg && is_integer(f, x->arg[0]);
+    int64_t most = 0;
+    return integer_bound(f, n, &most) >= 0;
+}
+
+/* 32 bits where they hold all of n and m, else 64. */
+static LLVMTypeRef
+integer_type(struct cg *g, ir_ref n, ir_ref m)
+{
+    int64_t most = 0;
+    integer_bound(g->f, n, &most);
+    integer_bound(g->f, m, &most);
+    return most <= INT32_MAX ? g->ivec : LLVMVectorType(g->i64, (unsigned)g->vl);
 }
 
 static val
-ev_int(struct expr *e, ir_ref n)
+splat_int(struct cg *g, LLVMTypeRef type, val i64)
+{
+    if (type == g->ivec)
+        return splat_i32(g, i64);
+    val v = LLVMBuildInsertElement(g->b, LLVMGetPoison(type), i64, LLVMConstInt(g->i32, 0, 0), "");
+    return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(type), LLVMConstNull(g->ivec), "");
+}
+
+static val
+ev_int(struct expr *e, ir_ref n, LLVMTypeRef type)
 {
     struct cg *g = e->g;
     const struct ir_node *x = &g->f->nodes[n];
     if (x->op == IR_const)
-        return splat_i32(g, cg_i(g, fmpz_get_si(fmpq_numref(ir_const_value(g->f, n)))));
+        return splat_int(g, type, cg_i(g, fmpz_get_si(fmpq_numref(ir_const_value(g->f, n)))));
     if (x->op == IR_dim)
-        return splat_i32(g, g->dims[x->attr.id]);
+        return splat_int(g, type, g->dims[x->attr.id]);
     if (x->op == IR_pos) {
-        val v = splat_i32(g, position(e, x->attr.axis));
-        return x->attr.axis == e->at->s->col_axis ? LLVMBuildAdd(g->b, v, iota(g), "") : v;
+        val v = splat_int(g, type, position(e, x->attr.axis));
+        return x->attr.axis != e->at->s->col_axis
+                   ? v
+                   : LLVMBuildAdd(g->b, v, LLVMBuildZExtOrBitCast(g->b, iota(g), type, ""), "");
     }
-    val a = ev_int(e, x->arg[0]);
+    val a = ev_int(e, x->arg[0], type);
     if (x->op == IR_neg)
         return LLVMBuildNeg(g->b, a, "");
-    val b = ev_int(e, x->arg[1]);
+    val b = ev_int(e, x->arg[1], type);
     if (x->op == IR_mod) { /* b > 0: a negative remainder is one b too low */
-        val r = LLVMBuildSRem(g->b, a, b, ""), sign = splat_i32(g, cg_i(g, 31));
+        val r = LLVMBuildSRem(g->b, a, b, "");
+        val sign = splat_int(g, type, cg_i(g, type == g->ivec ? 31 : 63));
         val low = LLVMBuildAnd(g->b, LLVMBuildAShr(g->b, r, sign, ""), b, "");
         return LLVMBuildAdd(g->b, r, low, "");
     }
@@ -227,7 +267,8 @@ ev_truth(struct expr *e, ir_ref n)
         if (x.op != relations[k].op)
             continue;
         if (is_integer(g->f, x.arg[0]) && is_integer(g->f, x.arg[1])) {
-            val a = ev_int(e, x.arg[0]), b = ev_int(e, x.arg[1]);
+            LLVMTypeRef type = integer_type(g, x.arg[0], x.arg[1]);
+            val a = ev_int(e, x.arg[0], type), b = ev_int(e, x.arg[1], type);
             return LLVMBuildICmp(g->b, relations[k].whole, a, b, "");
         }
         val a = ev(e, x.arg[0]), b = ev(e, x.arg[1]);
@@ -321,7 +362,7 @@ ev(struct expr *e, ir_ref n)
         if (e->at->s->binds[k].node == n)
             v = ev_bind(e, &e->at->s->binds[k]);
     if (!v && x.op != IR_const && is_integer(g->f, n))
-        v = LLVMBuildSIToFP(g->b, ev_int(e, n), g->vec, "");
+        v = LLVMBuildSIToFP(g->b, ev_int(e, n, integer_type(g, n, n)), g->vec, "");
     else if (!v && (ir_ops[x.op].props & IRP_BOOL))
         v = LLVMBuildSelect(g->b, ev_truth(e, n), cg_splat_f(g, 1), cg_splat_f(g, 0), "");
     else if (!v && (ir_ops[x.op].props & IRP_ELEM))

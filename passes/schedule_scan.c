@@ -294,7 +294,8 @@ update_chunk(struct scan *c, struct stmt_list *out)
             uint32_t var = tile_var_add(p, arena_printf(p->arena, "t%u", p->nvars));
             struct stmt_list part = {0};
             linear_key_part(&c->l, b, zero, tx_var(p, var), &part, &none, &none);
-            stmt_add(&work, stmt_for(s, var, tx_op2(p, TX_FDIV, b->row_lo, step),
+            /* a group without rows starts where they end, which may be within a part */
+            stmt_add(&work, stmt_for(s, var, tx_op2(p, TX_CDIV, b->row_lo, step),
                                      tx_op2(p, TX_CDIV, b->row_hi, step), tx_num(p, 1), &part));
         } else {
             linear_key_part(&c->l, b, zero, zero, &work, &none, &none);

@@ -24,6 +24,10 @@ enum schedule_stepping
 schedule_stepping(const struct ir_func *f, const char **why)
 {
     const ir_ref sums[3] = {f->root[ROOT_NUM], f->root[ROOT_DEN], f->root[ROOT_ANY]};
+    if (f->dims[DIM_N].size > 0) { /* a step sees as many keys as there are by then */
+        *why = "n is fixed";
+        return STEP_NONE;
+    }
     for (uint32_t k = 0; k < f->nparams; k++)
         for (int i = 0; i < f->params[k].rank; i++)
             if (f->params[k].dims[i] == DIM_N || f->params[k].dims[i] == DIM_NQ) {
