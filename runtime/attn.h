@@ -142,7 +142,7 @@ typedef struct attn_kernel {
 
 /* What a sequence of steps keeps: for kernelized causal programs sums of fixed size, for others the
  * keys and values so far. One state serves a batch with all its heads. Zero-initialise it, or call
- * attn_state_init; its memory is made at the first step (or is the caller's) and belongs to it.
+ * attn_state_init; its memory is made at the first step and belongs to it.
  *
  *     attn_state s;
  *     attn_state_init(&s, &quadratic_kernel, 0);
@@ -157,7 +157,6 @@ typedef struct attn_state {
     int64_t dims[ATTN_MAX_DIMS]; /* sizes of the kernel's dims, once the first step fixed them */
     void *data;              /* NULL until the first step */
     size_t bytes;
-    int borrowed;            /* data is the caller's */
 } attn_state;
 
 /* An empty state. capacity: the most tokens a cache will hold (ignored where the kernel keeps

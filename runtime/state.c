@@ -41,8 +41,7 @@ attn_state_reset(attn_state *s)
 void
 attn_state_free(attn_state *s)
 {
-    if (!s->borrowed)
-        free(s->data);
+    free(s->data);
     memset(s, 0, sizeof *s);
 }
 
@@ -61,7 +60,6 @@ attn_state_copy(attn_state *dst, const attn_state *src)
     attn_state made = *src;
     if (dst == src)
         return ATTN_OK;
-    made.borrowed = 0;
     if (src->data) {
         made.data = lines(src->bytes);
         if (!made.data)

@@ -112,9 +112,10 @@ compare_row(struct values *v, struct finding *r, const num *want, const num *con
         if ((!isfinite(w) && !isfinite(g)) || e == 0)
             continue;
         r->bad_number = r->bad_number || !isfinite(e);
-        if (isfinite(e) && e / cond[c].f <= r->ratio)
+        double ratio = e / cond[c].f;
+        if (isfinite(e) && !(ratio > r->ratio)) /* a condition that is NaN judges nothing */
             continue;
-        r->ratio = e / cond[c].f;
+        r->ratio = ratio;
         r->error = e;
         r->condition = cond[c].f;
         r->got = g;
