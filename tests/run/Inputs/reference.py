@@ -40,6 +40,7 @@ def masked(e, m):
 cases = {
     "softmax": (lambda q, k, s: softmaxed(s / root), None),
     "gqa": (lambda q, k, s: softmaxed(s / root), None),
+    "mqa": (lambda q, k, s: softmaxed(masked(s / root, causal)), None),
     "softmax_causal": (lambda q, k, s: softmaxed(masked(s / root, causal)), None),
     "prefix_lm": (lambda q, k, s: softmaxed(masked(s / root, causal | (pos_j < 4))), None),
     "alibi": (lambda q, k, s: softmaxed(masked(s / root - slope[None, :, None, None] * (pos_i - pos_j), causal)), None),
