@@ -305,6 +305,18 @@ pred_of(struct mask *m, ir_ref n, bool negate)
     return pred_new(m, PRED_UNKNOWN);
 }
 
+tx_ref
+mask_num(const struct mask *m, int64_t v)
+{
+    return tx_num(m->s->p, v);
+}
+
+tx_ref
+mask_op(const struct mask *m, enum tx_op o, tx_ref a, tx_ref b)
+{
+    return tx_op2(m->s->p, o, a, b);
+}
+
 struct mask *
 mask_new(struct sched *s, ir_ref root, tx_ref first, tx_ref last)
 {

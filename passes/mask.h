@@ -71,6 +71,10 @@ struct mask {
     tx_ref first, last;      /* positions of the query tile, inclusive */
 };
 
+/* Integers of the mask's tile program. */
+tx_ref mask_num(const struct mask *m, int64_t v);
+tx_ref mask_op(const struct mask *m, enum tx_op o, tx_ref a, tx_ref b);
+
 /* Understands a mask (0 sees everything), before the schedule holds any tile. */
 struct mask *mask_new(struct sched *s, ir_ref root, tx_ref first, tx_ref last);
 

@@ -6,20 +6,9 @@
 
 #include "quadratic.h"
 
+#include "expect.h"
+
 enum { N = 5, D = 6, M = 3 };
-
-static int failures;
-
-static void
-expect(int got, int want)
-{
-    if (got != want) {
-        printf("status %d (%s), expected %d\n", got, attn_message(), want);
-        failures++;
-    } else if (want) {
-        puts(attn_message());
-    }
-}
 
 static void
 backwards(void *ctx, int workers, void (*fn)(void *, int), void *arg)

@@ -7,22 +7,12 @@
 #include "quadratic_causal.h"
 #include "softmax_causal.h"
 
+#include "expect.h"
+
 enum { B = 2, H = 4, G = 2, N = 32, D = 6, M = 5 };
 
-static int failures;
 static float q[B * H * N * D], k[B * G * N * D], v[B * G * N * M], whole[B * H * N * M],
     out[B * H * N * M];
-
-static void
-expect(int got, int want)
-{
-    if (got != want) {
-        printf("status %d (%s), expected %d\n", got, attn_message(), want);
-        failures++;
-    } else if (want) {
-        puts(attn_message());
-    }
-}
 
 static void
 check(int ok, const char *what)
