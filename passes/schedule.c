@@ -601,3 +601,34 @@ value_tile(struct sched *s)
     stmt_add(&s->key, c);
     return c->v[0];
 }
+
+/* ---- the end of a query tile ---- */
+
+void
+schedule_output(struct sched *s, struct stmt_list *out)
+{
+    struct ir_func *f = s->f;
+    struct tile_prog *p = s->p;
+    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
+    const struct tile_bind *den = f->root[ROOT_DEN] ? held_find(s, f->root[ROOT_DEN]) : NULL;
+    struct stmt_list own = {0};
+    s->mixed = &own;
+    if (den && f->normalize_is_sum) {
+        struct tile_stmt *z = tile_stmt_new(p, TILE_checkzero);
+        z->v[0] = den->view;
+        if (f->root[ROOT_MASK]) {
+            tile_view seen = view_of(local_buf(s, "any", one, s->max_ni), zero, zero, one, s->ni,
+                                     zero);
+            stmt_add(&own, map_new(s, TILE_map, seen, f->root[ROOT_ANY], AX_UNIT, AX_i, one,
+                                   s->ni));
+            z->v[1] = seen;
+        }
+        for (int k = 0; k < 4; k++)
+            z->at[k] = s->at[k];
+        stmt_add(&own, z);
+    }
+    stmt_add(&own, map_new(s, TILE_map, view_arg(s, 3, s->at[2], s->ni), f->root[ROOT_OUT], AX_i,
+                           AX_m, s->ni, tx_dim(p, DIM_M)));
+    stmt_splice(out, &s->query);
+    stmt_splice(out, &own);
+}

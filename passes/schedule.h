@@ -80,6 +80,10 @@ tile_view value_tile(struct sched *s);
 /* One row [1, tokens] of a one-sided scalar node. */
 tile_view scalar_row(struct sched *s, ir_ref node);
 
+/* The end of a query tile, appended to *out: the report of rows whose sum is 0 although they see a
+ * key, and the output. The sums the function reads are held. */
+void schedule_output(struct sched *s, struct stmt_list *out);
+
 /* Splits a product into factors (mul trees flattened); returns how many, at most max. */
 int product_factors(const struct ir_func *f, ir_ref n, ir_ref *out, int max);
 ir_ref product_of(struct ir_func *f, const ir_ref *factors, int n);

@@ -161,7 +161,7 @@ add_query_phase(struct linear *l, struct stmt_list *phases)
     struct tile_prog *p = s->p;
     struct ir_func *f = s->f;
     struct tile_stmt *ph = tile_stmt_new(p, TILE_phase);
-    struct stmt_list body = {0}, init = {0}, tail = {0};
+    struct stmt_list body = {0}, init = {0};
     tx_ref zero = tx_num(p, 0), one = tx_num(p, 1), m = tx_dim(p, DIM_M);
     bool done[MAX_TERMS] = {false};
     ph->var[0] = tile_var_add(p, "b");
@@ -192,19 +192,7 @@ add_query_phase(struct linear *l, struct stmt_list *phases)
     hold_plain_sums(l);
     if (f->root[ROOT_DEN])
         hold(s, f->root[ROOT_DEN], den, AX_UNIT, AX_i);
-    if (f->root[ROOT_DEN] && f->normalize_is_sum) {
-        struct tile_stmt *c = tile_stmt_new(p, TILE_checkzero);
-        c->v[0] = den;
-        for (int k = 0; k < 4; k++)
-            c->at[k] = s->at[k];
-        stmt_add(&tail, c);
-    }
-    s->mixed = &tail;
-    struct tile_stmt *out = map_new(s, TILE_map, view_arg(s, 3, s->at[2], s->ni), f->root[ROOT_OUT],
-                                    AX_i, AX_m, s->ni, m);
-    stmt_splice(&body, &s->query);
-    stmt_splice(&body, &tail);
-    stmt_add(&body, out);
+    schedule_output(s, &body);
     stmt_splice(&init, &body);
     ph->x[0] = tx_dim(p, DIM_B);
     ph->x[1] = tx_dim(p, DIM_H);

@@ -431,16 +431,7 @@ add_output(struct scan *c, tile_view acc, tile_view den, tile_view count, struct
     hold(s, c->l.block[c->counter].vector, count, AX_UNIT, AX_i);
     if (f->root[ROOT_DEN])
         hold(s, f->root[ROOT_DEN], den, AX_UNIT, AX_i);
-    if (f->root[ROOT_DEN] && f->normalize_is_sum) {
-        struct tile_stmt *z = stmt_v(c, TILE_checkzero, den, count);
-        for (int k = 0; k < 4; k++)
-            z->at[k] = s->at[k];
-        stmt_add(out, z);
-    }
-    struct tile_stmt *m = map_new(s, TILE_map, view_arg(s, 3, s->at[2], s->ni), f->root[ROOT_OUT],
-                                  AX_i, AX_m, s->ni, tx_dim(s->p, DIM_M));
-    stmt_splice(out, &s->query);
-    stmt_add(out, m);
+    schedule_output(s, out);
 }
 
 static void

@@ -338,27 +338,12 @@ static void
 emit_epilogue(struct stream *st, struct stmt_list *l)
 {
     struct sched *s = &st->s;
-    struct ir_func *f = s->f;
     s->at[3] = tx_num(s->p, 0);
     for (int k = 0; k < st->nsums; k++) {
         const struct key_sum *ks = &st->sum[k];
         hold(s, ks->node, sum_view(st, ks), ks->values ? AX_i : AX_UNIT, ks->values ? AX_m : AX_i);
     }
-    for (int k = 0; k < st->nsums; k++)
-        if (f->normalize_is_sum && st->sum[k].node == f->root[ROOT_DEN]) {
-            struct tile_stmt *c = stmt_v(st, TILE_checkzero, sum_view(st, &st->sum[k]),
-                                         (tile_view){0});
-            for (int j = 0; j < st->nsums; j++)
-                if (st->sum[j].count)
-                    c->v[1] = sum_view(st, &st->sum[j]);
-            for (int j = 0; j < 4; j++)
-                c->at[j] = s->at[j];
-            stmt_add(l, c);
-        }
-    struct tile_stmt *m = map_new(s, TILE_map, view_arg(s, 3, s->at[2], s->ni), f->root[ROOT_OUT],
-                                  AX_i, AX_m, s->ni, tx_dim(s->p, DIM_M));
-    stmt_splice(l, &s->query);
-    stmt_add(l, m);
+    schedule_output(s, l);
 }
 
 struct tile_prog *
