@@ -1,4 +1,4 @@
-/* Statuses of the runtime, for C programs in the tests; messages of provoked failures are printed. */
+/* Statuses of the runtime, for C tests; the messages of provoked failures are printed. */
 #include <stdio.h>
 
 static int failures;
