@@ -8,6 +8,10 @@
  *             acc[i,m] += P' V
  *         out = acc / den
  *
+ * Where there are few queries the keys are split as well: each split leaves its sums in shared
+ * memory, and a second phase adds them up in order. How many splits there are is a function of the
+ * sizes alone, so that results do not depend on the number of threads.
+ *
  * Scores are kept transposed because then every reduction over keys is a plain vector operation, K
  * and V are read where they lie, and only Q is transposed, once per query tile. A key tile that is
  * wholly visible evaluates no mask, one that is partly visible does, one that is hidden costs a few
@@ -15,12 +19,15 @@
 #include "passes/mask.h"
 
 enum { MAX_SUMS = 16 };
+/* Fewer tasks than FEW_TASKS are split, into parts of at least SPLIT_TILES key tiles. */
+enum { FEW_TASKS = 8, SPLIT_TILES = 2 };
 
 /* One sum over keys: weights w, times v if `values`; or a maximum. */
 struct key_sum {
     ir_ref node, weight;
     bool values, maximum, count;
     uint32_t buf;          /* acc [queries, M] or a row [1, queries] */
+    uint32_t part;         /* the same of each split: shared, a plane each */
 };
 
 struct stream {
@@ -29,6 +36,8 @@ struct stream {
     struct key_sum sum[MAX_SUMS];
     int nsums;
     uint32_t var_b, var_h, var_i;
+    uint32_t var_splits, var_split;
+    tx_ref tiles, splits;  /* query tiles; splits of the keys, 1 where there are tasks enough */
     struct stmt_list init;
 };
 
@@ -312,7 +321,8 @@ emit_key_tile(struct stream *st, const struct mask *m, tx_ref tile, struct stmt_
     stmt_let(s, j, tx_op2(p, TX_MUL, tile, s->max_nj), out);
 }
 
-/* The loop over the key tiles that some query of the tile may see, each once, in order. */
+/* The loop over the key tiles of this split that some query of the tile may see, each once, in
+ * order. */
 static void
 emit_key_loop(struct stream *st, const struct mask *m, struct stmt_list *body)
 {
@@ -324,7 +334,11 @@ emit_key_loop(struct stream *st, const struct mask *m, struct stmt_list *body)
     uint32_t tile = tile_var_add(p, "tile");
     emit_key_tile(st, m, tx_var(p, tile), &inner);
     stmt_let(s, tile, w.tile, &inner);
-    stmt_add(body, stmt_for(s, step, tx_num(p, 0), w.count, tx_num(p, 1), &inner));
+    tx_ref splits = tx_var(p, st->var_splits), split = tx_var(p, st->var_split);
+    tx_ref next = tx_op2(p, TX_ADD, split, tx_num(p, 1));
+    tx_ref lo = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, w.count, split), splits);
+    tx_ref hi = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, w.count, next), splits);
+    stmt_add(body, stmt_for(s, step, lo, hi, tx_num(p, 1), &inner));
     mask_open_walk(m, &w, body);
     if (w.bounded)
         p->skipped = m->nvalues ? "key tiles outside the mask's bounds are never visited; those "
@@ -346,6 +360,177 @@ emit_epilogue(struct stream *st, struct stmt_list *l)
     schedule_output(s, l);
 }
 
+/* ---- splits of the keys ---- */
+
+static void
+count_splits(struct stream *st)
+{
+    struct sched *s = &st->s;
+    struct tile_prog *p = s->p;
+    tx_ref one = tx_num(p, 1), few = tx_num(p, FEW_TASKS);
+    st->tiles = tx_op2(p, TX_CDIV, tx_dim(p, DIM_NQ), s->max_ni);
+    tx_ref tasks = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), tx_dim(p, DIM_H));
+    tasks = tx_op2(p, TX_MAX, one, tx_op2(p, TX_MUL, tasks, st->tiles));
+    tx_ref lack = tx_op2(p, TX_SUB, tx_op2(p, TX_CDIV, few, tasks), one);
+    tx_ref want = tx_op2(p, TX_ADD, one, tx_op2(p, TX_MUL, few, lack));
+    tx_ref least = tx_op2(p, TX_MUL, tx_num(p, SPLIT_TILES), s->max_nj);
+    tx_ref most = tx_op2(p, TX_FDIV, tx_dim(p, DIM_N), least);
+    st->splits = tx_op2(p, TX_MAX, one, tx_op2(p, TX_MIN, want, most));
+    st->var_splits = tile_var_add(p, "splits");
+    st->var_split = tile_var_add(p, "split");
+}
+
+/* 0 without splits, else 1. */
+static tx_ref
+is_split(struct stream *st)
+{
+    struct tile_prog *p = st->s.p;
+    tx_ref one = tx_num(p, 1);
+    return tx_op2(p, TX_MIN, one, tx_op2(p, TX_SUB, st->splits, one));
+}
+
+static void
+make_parts(struct stream *st)
+{
+    struct sched *s = &st->s;
+    struct tile_prog *p = s->p;
+    tx_ref one = tx_num(p, 1), ni = tx_op2(p, TX_MIN, s->max_ni, tx_dim(p, DIM_NQ));
+    tx_ref planes = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), tx_dim(p, DIM_H));
+    planes = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, planes, st->tiles), st->splits);
+    planes = tx_op2(p, TX_MUL, planes, is_split(st));
+    for (int k = 0; k < st->nsums; k++) {
+        struct key_sum *ks = &st->sum[k];
+        const char *name = arena_printf(p->arena, "part%d", s->names++);
+        ks->part = ks->values ? tile_buf_add(p, name, BUF_SHARED, ELEM_ACC, planes, ni,
+                                             tx_dim(p, DIM_M))
+                              : tile_buf_add(p, name, BUF_SHARED, ELEM_ACC, planes, one, ni);
+    }
+}
+
+/* What the split at hand has of a sum. */
+static tile_view
+part_view(struct stream *st, const struct key_sum *ks)
+{
+    struct sched *s = &st->s;
+    struct tile_prog *p = s->p;
+    tx_ref plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, s->at[0], tx_dim(p, DIM_H)), s->at[1]);
+    plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, st->tiles), tx_var(p, st->var_i));
+    plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, tx_var(p, st->var_splits)),
+                   tx_var(p, st->var_split));
+    tile_view v = sum_view(st, ks);
+    v.buf = ks->part;
+    v.b = plane;
+    return v;
+}
+
+/* The sums of a task go to shared memory if there are other splits, else straight to the output. */
+static void
+emit_finish(struct stream *st, struct stmt_list *l)
+{
+    struct tile_prog *p = st->s.p;
+    struct stmt_list store = {0}, whole = {0};
+    tx_ref one = tx_num(p, 1), splits = tx_var(p, st->var_splits);
+    for (int k = 0; k < st->nsums; k++)
+        stmt_add(&store, stmt_v(st, TILE_copy, part_view(st, &st->sum[k]),
+                                sum_view(st, &st->sum[k])));
+    st->s.mixed = &whole;
+    emit_epilogue(st, &whole);
+    for (int k = 0; k < 2; k++) {
+        struct tile_stmt *test = tile_stmt_new(p, TILE_if);
+        test->x[0] = k ? splits : one;
+        test->x[1] = k ? tx_num(p, 2) : splits;
+        test->body = k ? whole.first : store.first;
+        stmt_add(l, test);
+    }
+}
+
+/* A local copy of a part, which may be scaled. */
+static tile_view
+part_copy(struct stream *st, const struct key_sum *ks, struct stmt_list *l)
+{
+    struct sched *s = &st->s;
+    const struct tile_buf b = s->p->bufs[ks->buf];
+    tile_view v = sum_view(st, ks);
+    v.buf = local_buf(s, "part", b.rows, b.cols);
+    stmt_add(l, stmt_v(st, TILE_copy, v, part_view(st, ks)));
+    return v;
+}
+
+/* Adds one split: both sides are rescaled to the larger of their maxima first. */
+static void
+emit_merge(struct stream *st, struct stmt_list *l)
+{
+    struct sched *s = &st->s;
+    tx_ref one = tx_num(s->p, 1), zero = tx_num(s->p, 0);
+    tile_view copy[MAX_SUMS], scale[2];
+    bool online = false;
+    for (int k = 0; k < st->nsums; k++)
+        online = online || st->sum[k].maximum;
+    for (int k = 0; k < st->nsums; k++)
+        copy[k] = online ? part_copy(st, &st->sum[k], l) : part_view(st, &st->sum[k]);
+    for (int k = 0; k < 2 && online; k++)
+        scale[k] = view_of(local_buf(s, "scale", one, s->max_ni), zero, zero, one, s->ni, zero);
+    for (int k = 0; k < st->nsums; k++) {
+        if (!st->sum[k].maximum)
+            continue;
+        tile_view max = sum_view(st, &st->sum[k]);
+        for (int side = 0; side < 2; side++) { /* the second leaves max in the copy as well */
+            struct tile_stmt *r = stmt_v(st, TILE_running, side ? copy[k] : max,
+                                         side ? max : copy[k]);
+            r->v[2] = scale[side];
+            stmt_add(l, r);
+        }
+        for (int j = 0; j < st->nsums; j++)
+            for (int side = 0; side < 2; side++) {
+                const struct key_sum *ks = &st->sum[j];
+                enum tile_op op = ks->values ? TILE_rowscale : TILE_colscale;
+                if (!ks->maximum && !ks->count)
+                    stmt_add(l, stmt_v(st, op, side ? copy[j] : sum_view(st, ks), scale[side]));
+            }
+    }
+    for (int k = 0; k < st->nsums; k++)
+        if (!st->sum[k].maximum)
+            stmt_add(l, stmt_v(st, TILE_add, sum_view(st, &st->sum[k]), copy[k]));
+}
+
+static struct tile_stmt *
+task_phase(struct stream *st, uint32_t last, tx_ref tasks, struct stmt_list *body)
+{
+    struct tile_prog *p = st->s.p;
+    stmt_let(&st->s, st->var_splits, st->splits, body);
+    struct tile_stmt *ph = tile_stmt_new(p, TILE_phase);
+    ph->var[0] = st->var_b;
+    ph->var[1] = st->var_h;
+    ph->var[2] = last;
+    ph->x[0] = tx_dim(p, DIM_B);
+    ph->x[1] = tx_dim(p, DIM_H);
+    ph->x[2] = tasks;
+    ph->body = body->first;
+    return ph;
+}
+
+/* Second phase, without tasks where nothing is split: the parts in order, then the output. */
+static void
+add_merge_phase(struct stream *st, struct stmt_list *phases)
+{
+    struct sched *s = &st->s;
+    struct tile_prog *p = s->p;
+    struct stmt_list body = {0}, merge = {0}, tail = {0};
+    s->nheld = 0;
+    s->query = s->key = (struct stmt_list){0};
+    for (int k = 0; k < st->nsums; k++) {
+        enum tile_op op = st->sum[k].maximum ? TILE_lowest : TILE_zero;
+        stmt_add(&body, stmt_v(st, op, sum_view(st, &st->sum[k]), (tile_view){0}));
+    }
+    emit_merge(st, &merge);
+    stmt_add(&body, stmt_for(s, st->var_split, tx_num(p, 0), tx_var(p, st->var_splits),
+                             tx_num(p, 1), &merge));
+    s->mixed = &tail;
+    emit_epilogue(st, &tail);
+    stmt_splice(&body, &tail);
+    stmt_add(phases, task_phase(st, st->var_i, tx_op2(p, TX_MUL, st->tiles, is_split(st)), &body));
+}
+
 struct tile_prog *
 schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struct diag *d)
 {
@@ -364,8 +549,10 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     s->at[3] = tx_num(p, 0);
     s->ni = tx_op2(p, TX_MIN, s->max_ni, tx_op2(p, TX_SUB, tx_dim(p, DIM_NQ), s->at[2]));
     s->hk = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, s->at[1], tx_dim(p, DIM_G)), tx_dim(p, DIM_H));
+    count_splits(&st);
     collect_sums(&st);
     make_accumulators(&st);
+    make_parts(&st);
 
     tx_ref first = tx_op2(p, TX_ADD, s->at[2], tx_op2(p, TX_SUB, tx_dim(p, DIM_N),
                                                       tx_dim(p, DIM_NQ)));
@@ -378,19 +565,15 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     stmt_splice(&body, &st.init);
     mask_read_scalars(m, &loops);
     stmt_splice(&body, &loops);
-    s->mixed = &tail;
-    emit_epilogue(&st, &tail);
+    emit_finish(&st, &tail);
     stmt_splice(&body, &tail);
 
-    struct tile_stmt *ph = tile_stmt_new(p, TILE_phase);
-    ph->var[0] = st.var_b;
-    ph->var[1] = st.var_h;
-    ph->var[2] = st.var_i;
-    ph->x[0] = tx_dim(p, DIM_B);
-    ph->x[1] = tx_dim(p, DIM_H);
-    ph->x[2] = tx_op2(p, TX_CDIV, tx_dim(p, DIM_NQ), s->max_ni);
-    ph->body = body.first;
-    stmt_add(&phases, ph);
+    uint32_t task = tile_var_add(p, "task"); /* splits of a query tile follow one another */
+    tx_ref at = tx_var(p, task), splits = tx_var(p, st.var_splits), tile = tx_var(p, st.var_i);
+    stmt_let(s, st.var_split, tx_op2(p, TX_SUB, at, tx_op2(p, TX_MUL, tile, splits)), &body);
+    stmt_let(s, st.var_i, tx_op2(p, TX_FDIV, at, splits), &body);
+    stmt_add(&phases, task_phase(&st, task, tx_op2(p, TX_MUL, st.tiles, st.splits), &body));
+    add_merge_phase(&st, &phases);
     p->body = phases.first;
     return p;
 }
