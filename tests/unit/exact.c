@@ -231,6 +231,13 @@ sees_prefix(const struct exact_pair *p)
     return p->j <= p->i || p->j < p->c->scalar;
 }
 
+static bool
+sees_document(const struct exact_pair *p)
+{
+    const int *doc = p->c->in[4] + p->b * p->n;
+    return doc[p->i] == doc[p->j] && p->j <= p->i;
+}
+
 #define PHI "let phi(x) = relu(x) + 1; sim = phi(q)·phi(k); "
 const struct exact_program exact_programs[] = {
     {.name = "quadratic_kernelized", .text = "sim = (q·k + 1)^2; kernelize; normalize = 1;",
@@ -267,6 +274,9 @@ const struct exact_program exact_programs[] = {
      .sim = sim_distant, .most = most_distant},
     {.name = "bias", .text = "param bias[H, n, n]; sim = q·k + bias[h, i, j]; normalize = 1;",
      .sim = sim_bias, .most = most_bias, .positions = true},
+    {.name = "documents",
+     .text = "param doc[B, n]; sim = q·k; causal; mask = doc[b, i] == doc[b, j]; normalize = 1;",
+     .sim = sim_dot, .sees = sees_document, .most = most_dot, .positions = true},
     {.name = "metric", .text = "param W[D, D]; sim = q·(W @ k); normalize = 1;",
      .sim = sim_metric, .most = most_metric, .max_D = 17},
     {.name = "cubic_kernelized", .text = "sim = (q·k + 1)^3; kernelize; normalize = 1;",
@@ -339,8 +349,8 @@ reference_row(struct exact_case *c, int64_t b, int64_t h, int64_t r, double *out
     const int64_t *d = c->dims;
     int64_t g = b * d[EX_G] + h * d[EX_G] / d[EX_H], den = 0, top = INT64_MIN;
     struct exact_pair x = {.q = c->in[0] + ((b * d[EX_H] + h) * d[EX_NQ] + r) * d[EX_D],
-                           .D = d[EX_D], .i = r + d[EX_N] - d[EX_NQ], .h = h, .n = d[EX_N],
-                           .c = c};
+                           .D = d[EX_D], .i = r + d[EX_N] - d[EX_NQ], .b = b, .h = h,
+                           .n = d[EX_N], .c = c};
     bool any = false;
     for (x.j = 0; x.j < x.n; x.j++) {
         bool seen = !c->p->sees || c->p->sees(&x);

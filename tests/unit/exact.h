@@ -16,7 +16,7 @@ enum { EX_B, EX_H, EX_G, EX_NQ, EX_N, EX_D, EX_M, EX_DIMS };
 /* One query and one key. */
 struct exact_pair {
     const int *q, *k;
-    int64_t D, i, j, h, n;
+    int64_t D, i, j, b, h, n;
     const struct exact_case *c;
 };
 

@@ -1,6 +1,7 @@
 /* Native code, bit for bit: real programs, every instruction set this machine has, every shape of
  * {1,2,3,7,16,17,64,65}^3 for n, D, M, grouped heads, n_q other than n, padded strides, one worker
- * and three. The programs and what must come out are in exact.c. */
+ * and three; and one query over a long cache, where the keys are split, by one to four workers. The
+ * programs and what must come out are in exact.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ struct config {
     int64_t D, M; /* fixed sizes, or 0 */
 };
 
-enum { ROWS = 4, WORKERS = 3 };
+enum { ROWS = 4 };
 
 /* Several tiles of queries, keys, chunks and features in sequences of 65. */
 static const struct schedule_tuning small = {
@@ -33,16 +34,17 @@ last_first(void *ctx, int workers, void (*fn)(void *, int), void *arg)
 }
 
 static void
-report(const struct exact_case *c, const struct native *n, const struct config *f, const char *how,
+report(const struct exact_case *c, const struct native *n, const struct config *f, int threads,
        int rc, const struct exact_run *r, int64_t wrong)
 {
     const int64_t *d = c->dims;
     if (failed++ > 30)
         return;
-    printf("FAILED %s %s %s, tile %d, %s, B=%lld H=%lld G=%lld n_q=%lld n=%lld D=%lld M=%lld%s: ",
-           c->p->name, n->target->name, f->type == TYPE_F64 ? "f64" : "f32", f->tuning->query_tile,
-           how, (long long)d[0], (long long)d[1], (long long)d[2], (long long)d[3], (long long)d[4],
-           (long long)d[5], (long long)d[6], f->D ? " fixed" : "");
+    printf("FAILED %s %s %s, tile %d, %d workers, ", c->p->name, n->target->name,
+           f->type == TYPE_F64 ? "f64" : "f32", f->tuning->query_tile, threads);
+    printf("B=%lld H=%lld G=%lld n_q=%lld n=%lld D=%lld M=%lld%s: ", (long long)d[0],
+           (long long)d[1], (long long)d[2], (long long)d[3], (long long)d[4], (long long)d[5],
+           (long long)d[6], f->D ? " fixed" : "");
     if (rc)
         printf("%s\n", attn_message());
     else if (wrong < 0)
@@ -52,10 +54,10 @@ report(const struct exact_case *c, const struct native *n, const struct config *
                placed_get(&r->x[3], r->memory[3], wrong), c->want[wrong]);
 }
 
-/* One shape on all kernels of a config. */
+/* One shape on all kernels of a config, with one worker, step more, and so on. */
 static void
 run_shape(struct native *kernels, int count, const struct exact_program *p, const struct config *f,
-          const int64_t *dims, uint64_t seed)
+          const int64_t *dims, uint64_t seed, int most_workers, int step)
 {
     struct exact_case c;
     struct exact_run r;
@@ -70,7 +72,7 @@ run_shape(struct native *kernels, int count, const struct exact_program *p, cons
         r.memory[t] = xmalloc(r.x[t].bytes + 1);
     exact_fill(&r, &c);
     for (int k = 0; k < count; k++)
-        for (int threads = 1; threads <= WORKERS; threads += WORKERS - 1) {
+        for (int threads = 1; threads <= most_workers; threads += step) {
             attn_exec exec = {.threads = threads};
             if (seed / LAYOUTS % 16) /* OpenMP's threads now and then: they spin */
                 exec.parallel_for = last_first;
@@ -78,8 +80,7 @@ run_shape(struct native *kernels, int count, const struct exact_program *p, cons
             int rc = exact_launch(&r, &c, kernels[k].kernel, &exec);
             int64_t wrong = rc ? 0 : exact_wrong(&r, &c);
             if (rc || wrong != -1)
-                report(&c, &kernels[k], f, threads == 1 ? "one worker" : "three workers", rc, &r,
-                       wrong);
+                report(&c, &kernels[k], f, threads, rc, &r, wrong);
             else
                 passed++;
         }
@@ -181,7 +182,7 @@ grid(const struct exact_program *p, const struct config *f, int step)
         complete(p, seed, d);
         if ((f->D && (d[EX_D] != f->D || d[EX_M] != f->M)) || (p->max_D && d[EX_D] > p->max_D))
             continue;
-        run_shape(kernels, count, p, f, d, seed);
+        run_shape(kernels, count, p, f, d, seed, 3, 2);
     }
     if (ok && f->type == TYPE_F64)
         check_definition(&kernels[0], p);
@@ -217,6 +218,67 @@ run_fixed(const struct exact_program *p)
                                  pairs[k][0], pairs[k][1]}, 1);
 }
 
+/* One query over a cache of keys, whatever the number of workers. */
+static void
+decode(const struct exact_program *p, const struct config *f)
+{
+    static const int64_t lengths[] = {0, 1, 2, 7, 64, 65, 1000, 5000};
+    struct native kernels[ROWS];
+    int count;
+    bool ok = open_all(kernels, &count, p, f);
+    for (int s = 0; ok && s < 2 * 8; s++) {
+        int64_t n = lengths[s / 2], limit = (int64_t)1 << (f->type == TYPE_F64 ? 53 : 24);
+        int64_t d[EX_DIMS] = {1, s % 2 ? 4 : 1, s % 2 ? 2 : 1, 1, n, 3, 17};
+        bool table = kernels[0].kernel->ntensors > 4 && kernels[0].kernel->tensors[4].rank == 3;
+        if (p->most(3, n, 1) * n > limit || (table && n > 1000) || (p->positions && n < 1))
+            continue;
+        run_shape(kernels, count, p, f, d, (uint64_t)s + 3, 4, 1);
+    }
+    for (int k = 0; k < count; k++)
+        native_close(&kernels[k]);
+}
+
+/* Where sums are rounded, the bits are the same for any number of workers and from run to run. */
+static void
+same_bits(const struct exact_program *shape, const char *text, int64_t n_q)
+{
+    struct native k;
+    struct exact_case c;
+    struct exact_run r;
+    int64_t d[EX_DIMS] = {1, 3, 1, n_q, 5000, 16, 17};
+    char *first = NULL;
+    if (!native_open(&k, "rounded", text, TYPE_F32, NULL, 0, &schedule_default_tuning,
+                     native_row(0)) ||
+        !exact_make(&c, shape, k.kernel, d, 1)) {
+        failed++;
+        return;
+    }
+    exact_place(&r, &c, LAYOUT_DENSE);
+    for (int t = 0; t < 4; t++)
+        r.memory[t] = xmalloc(r.x[t].bytes + 1);
+    exact_fill(&r, &c);
+    for (int run = 0; run < 8; run++) {
+        attn_exec exec = {.threads = 1 + run % 4};
+        exact_reset(&r);
+        bool ok = exact_launch(&r, &c, k.kernel, &exec) == 0;
+        if (!first) {
+            first = xmalloc(r.x[3].bytes + 1);
+            memcpy(first, r.memory[3], r.x[3].bytes);
+        }
+        ok = ok && !memcmp(first, r.memory[3], r.x[3].bytes);
+        passed += ok;
+        failed += !ok;
+        if (!ok)
+            printf("FAILED %s: other bits with %d workers\n", text, exec.threads);
+    }
+    free(first);
+    for (int t = 0; t < 4; t++)
+        free(r.memory[t]);
+    exact_run_free(&r);
+    exact_free(&c);
+    native_close(&k);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -225,8 +287,15 @@ main(int argc, char **argv)
         if (argc > 1 && strcmp(argv[1], p->name))
             continue;
         run_program(p);
+        decode(p, &(struct config){TYPE_F32, &schedule_default_tuning, 0, 0});
+        decode(p, &(struct config){TYPE_F64, &small, 0, 0});
         if (p->several)
             run_fixed(p);
+        if (p->result == HARDMAX)
+            for (int64_t n_q = 1; n_q < 100; n_q += 69) {
+                same_bits(p, "sim = exp(q·k / 7); causal;", n_q);
+                same_bits(p, "sim = 1 / (1 + norm2(q - k));", n_q);
+            }
     }
     printf("%ld passed, %ld failed\n", passed, failed);
     return failed != 0;
