@@ -2,8 +2,22 @@
 #ifndef ATTNC_BENCH_H
 #define ATTNC_BENCH_H
 
+#include <stdint.h>
+
+/* Seconds of a clock that only goes forward. */
+double bench_now(void);
+
+/* Of n > 0 figures, which it sorts. */
+double bench_median(double *x, int n);
+
+/* n numbers from -0.5 to 0.5, to be freed; ends the program where there is no memory. */
+float *bench_random(int64_t n);
+
 /* FLOP of one call of bench_peak(rounds), and the call itself; its value only keeps it alive. */
 double bench_peak_flops(long rounds);
 float bench_peak(long rounds);
+
+/* The sum of n numbers, read with whole vectors; its value only keeps it alive. */
+float bench_read(const float *x, int64_t n);
 
 #endif

@@ -7,8 +7,6 @@
  * padding, causal pairs n(n+1)/2; exp and the like are not counted. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "bench/bench.h"
 #include "runtime/attn.h"
@@ -36,28 +34,6 @@ static const struct {
 enum { D = 64, M = 64, COUNT = sizeof kernels / sizeof *kernels, MAX_ROUNDS = 101 };
 
 static double
-now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double
-median(double *x, int n)
-{
-    qsort(x, (size_t)n, sizeof *x, by_value);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
-
-static double
 flops(enum form form, double n)
 {
     double features = form == LINEAR_ELU ? D : (D + 2) * (D + 1) / 2.0;
@@ -80,23 +56,12 @@ run(int which, const struct data *x, int threads)
     DLTensor v = ATTN_F32(x->v, 1, 1, x->n, M), out = ATTN_F32(x->out, 1, 1, x->n, M);
     const DLTensor *t[4] = {&q, &k, &v, &out};
     attn_exec exec = {.threads = threads};
-    double start = now();
+    double start = bench_now();
     if (attn_launch(kernels[which].kernel, 0, t, NULL, &exec)) {
         fprintf(stderr, "%s: %s\n", kernels[which].name, attn_message());
         exit(1);
     }
-    return now() - start;
-}
-
-static float *
-random_floats(int64_t n)
-{
-    float *x = malloc(sizeof *x * (size_t)(n + 1));
-    if (!x)
-        exit(3);
-    for (int64_t i = 0; i < n; i++)
-        x[i] = (float)rand() / (float)RAND_MAX - 0.5f;
-    return x;
+    return bench_now() - start;
 }
 
 static void
@@ -108,19 +73,19 @@ measure(const struct data *x, int rounds, int threads)
     for (int k = 0; k < COUNT; k++)
         run(k, x, threads); /* first touch of its memory */
     for (int r = 0; r < rounds; r++) {
-        double start = now();
+        double start = bench_now();
         keep = bench_peak(spins);
-        peak[r] = bench_peak_flops(spins) / (now() - start);
+        peak[r] = bench_peak_flops(spins) / (bench_now() - start);
         for (int k = 0; k < COUNT; k++)
             time[k][r] = run(k, x, threads);
     }
     (void)keep;
-    double top = median(peak, rounds);
+    double top = bench_median(peak, rounds);
     printf("n = %lld, D = M = 64, f32, %d thread%s; peak of one core %.1f GFLOP/s\n",
            (long long)x->n, threads, threads == 1 ? "" : "s", top * 1e-9);
     printf("%-18s %-8s %10s %10s %9s\n", "kernel", "schedule", "ms", "GFLOP/s", "of peak");
     for (int k = 0; k < COUNT; k++) {
-        double t = median(time[k], rounds), rate = flops(kernels[k].form, (double)x->n) / t;
+        double t = bench_median(time[k], rounds), rate = flops(kernels[k].form, (double)x->n) / t;
         printf("%-18s %-8s %10.2f %10.1f %8.1f%%\n", kernels[k].name,
                kernels[k].kernel->entries[0].schedule, t * 1e3, rate * 1e-9,
                100 * rate / top / threads);
@@ -137,8 +102,8 @@ main(int argc, char **argv)
                 MAX_ROUNDS);
         return 2;
     }
-    struct data x = {random_floats(n * D), random_floats(n * D), random_floats(n * M),
-                     random_floats(n * M), n};
+    struct data x = {bench_random(n * D), bench_random(n * D), bench_random(n * M),
+                     bench_random(n * M), n};
     measure(&x, rounds, 1);
     measure(&x, rounds, 2);
     free(x.q);

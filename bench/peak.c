@@ -1,5 +1,6 @@
-/* The most multiply-adds this core does: a loop of independent fused multiply-adds in registers.
- * Every fraction of the peak that the benchmarks print is relative to this, in the same run. */
+/* The most this core does: a loop of independent fused multiply-adds in registers, and one that
+ * only reads memory. Every fraction that the benchmarks print is relative to these, in the same
+ * run. */
 #include "bench/bench.h"
 
 #if defined(__AVX512F__)
@@ -50,4 +51,23 @@ bench_peak(long rounds)
     for (unsigned k = 0; k < BYTES / sizeof(float); k++)
         sum += total[k];
     return sum;
+}
+
+float
+bench_read(const float *x, int64_t n)
+{
+    enum { LANES = BYTES / sizeof(float), AT_ONCE = 8 };
+    vec sum[AT_ONCE] = {{0}};
+    float total = 0;
+    for (int64_t i = 0; i + LANES * AT_ONCE <= n; i += LANES * AT_ONCE)
+        for (int k = 0; k < AT_ONCE; k++) {
+            vec v;
+            __builtin_memcpy(&v, x + i + k * LANES, sizeof v);
+            sum[k] += v;
+        }
+    for (int k = 1; k < AT_ONCE; k++)
+        sum[0] += sum[k];
+    for (unsigned k = 0; k < LANES; k++)
+        total += sum[0][k];
+    return total;
 }

@@ -1,16 +1,24 @@
 #!/bin/sh
-# Kernels against the peak of this machine: builds bench/kernels and runs it. Usage: run.sh BUILD [n] [rounds]
+# Kernels against the peak of this machine, and decoding against its memory: builds and runs bench/kernels and
+# bench/decode. Usage: run.sh BUILD [n] [rounds]
 set -e
 cd "$(dirname "$0")/.."
 build=${1:-build}
 out=$build/bench
 mkdir -p "$out"
-objects=""
-for k in quadratic quadratic_causal quadratic_direct softmax softmax_causal elu_feature elu_causal; do
-  "$build/attnc" "examples/$k.attn" -D D=64 -D M=64 --mcpu=native -o "$out/$k.o" 2> /dev/null
-  objects="$objects $out/$k.o"
-done
-cc -O2 -march=native -ffp-contract=fast -fopenmp -Iruntime -I. bench/kernels.c bench/peak.c $objects "$build/runtime/libattn.a" \
-   -lm -o "$out/kernels"
 shift || true
+compile() { # sizes, then the examples to compile and the C program to link them with
+  size=$1 program=$2 objects=""
+  shift 2
+  for k in "$@"; do
+    "$build/attnc" "examples/$k.attn" -D D="$size" -D M="$size" --mcpu=native -o "$out/$k.$size.o" 2> /dev/null
+    objects="$objects $out/$k.$size.o"
+  done
+  cc -O2 -march=native -ffp-contract=fast -fopenmp -Iruntime -I. "bench/$program.c" bench/common.c bench/peak.c $objects \
+     "$build/runtime/libattn.a" -lm -o "$out/$program"
+}
+compile 64 kernels quadratic quadratic_causal quadratic_direct softmax softmax_causal elu_feature elu_causal
+compile 128 decode softmax_causal
 "$out/kernels" "$@"
+[ $# -lt 1 ] || { half=$(($1 / 2)); shift; set -- $half "$@"; }
+"$out/decode" "$@"

@@ -35,6 +35,14 @@ iota(struct cg *g)
     return LLVMConstVector(lanes, (unsigned)g->vl);
 }
 
+/* A distance along an axis of tokens: neighbours on axis i are at[5] apart. */
+static val
+stepped(struct expr *e, uint8_t axis, val distance)
+{
+    tx_ref step = axis == AX_i ? e->at->s->at[5] : 0;
+    return step ? cg_mul(e->g, distance, cg_tx(e->g, step)) : distance;
+}
+
 /* The scalar index of an axis at this point; the column axis gives that of lane 0. */
 static val
 axis_index(struct expr *e, uint8_t axis)
@@ -47,7 +55,7 @@ axis_index(struct expr *e, uint8_t axis)
         return cg_tx(g, s->at[axis == AX_b ? 0 : 1]);
     if (axis == AX_i || axis == AX_j) {
         val origin = cg_tx(g, s->at[axis == AX_i ? 2 : 3]);
-        return local ? cg_add(g, origin, local) : origin;
+        return local ? cg_add(g, origin, stepped(e, axis, local)) : origin;
     }
     if (!local)
         ICE("axis %s is not part of this map", g->f->axes[axis].name);
@@ -139,9 +147,11 @@ ev_int(struct expr *e, ir_ref n, LLVMTypeRef type)
         return splat_int(g, type, g->dims[x->attr.id]);
     if (x->op == IR_pos) {
         val v = splat_int(g, type, position(e, x->attr.axis));
-        return x->attr.axis != e->at->s->col_axis
-                   ? v
-                   : LLVMBuildAdd(g->b, v, LLVMBuildZExtOrBitCast(g->b, iota(g), type, ""), "");
+        if (x->attr.axis != e->at->s->col_axis)
+            return v;
+        val lanes = LLVMBuildZExtOrBitCast(g->b, iota(g), type, "");
+        val step = splat_int(g, type, stepped(e, x->attr.axis, cg_i(g, 1)));
+        return LLVMBuildAdd(g->b, v, LLVMBuildMul(g->b, lanes, step, ""), "");
     }
     val a = ev_int(e, x->arg[0], type);
     if (x->op == IR_neg)
@@ -216,7 +226,8 @@ ev_tensor(struct expr *e, uint32_t arg, int rank, const uint8_t *axes, const int
             index = by_position ? position(e, axes[k]) : axis_index(e, axes[k]);
         off = cg_add(g, off, cg_mul(g, index, stride));
         if (axes[k] == s->col_axis && axes[k] != AX_UNIT) {
-            unit = k == rank - 1 && !lane_stride;
+            unit = k == rank - 1 && !lane_stride && !(axes[k] == AX_i && s->at[5]);
+            stride = stepped(e, axes[k], stride);
             lane_stride = lane_stride ? cg_add(g, lane_stride, stride) : stride;
         }
     }

@@ -322,8 +322,8 @@ tile_each_size_of(struct tile_prog *p, struct tile_stmt *s, tile_size_fn *fn, vo
         if (s->red_axis != AX_UNIT)
             fn(p, &s->depth, arg);
     }
-    for (int k = 0; k < 5; k++) {
-        if ((info->flags & TF_MAP) || ((info->flags & TF_AT) && k < 4))
+    for (int k = 0; k < 6; k++) {
+        if (((info->flags & TF_MAP) && (k < 5 || s->at[k])) || ((info->flags & TF_AT) && k < 4))
             fn(p, &s->at[k], arg);
         else
             s->at[k] = 0;

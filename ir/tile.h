@@ -86,7 +86,8 @@ struct tile_stmt {
     tx_ref x[3];
     int32_t num[2];
     ir_ref node;
-    tx_ref at[5];                          /* MAP: b, h, i and j of element (0,0), key head */
+    tx_ref at[6];                          /* MAP: b, h, i and j of element (0,0), key head; how
+                                            * far apart neighbours on axis i are, 0 = none: 1 */
     tx_ref rows, cols, depth;              /* MAP: extents of row, column and third axis */
     uint32_t var[3];
     struct tile_bind *binds;

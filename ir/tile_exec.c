@@ -62,8 +62,10 @@ axis_value(struct exec *e, uint8_t axis)
                                           : -1;
     if (axis == AX_b || axis == AX_h)
         return exec_x(e, s->at[axis == AX_b ? 0 : 1]);
-    if (axis == AX_i || axis == AX_j)
-        return exec_x(e, s->at[axis == AX_i ? 2 : 3]) + (local < 0 ? 0 : local);
+    if (axis == AX_i || axis == AX_j) {
+        int64_t step = axis == AX_i && s->at[5] ? exec_x(e, s->at[5]) : 1;
+        return exec_x(e, s->at[axis == AX_i ? 2 : 3]) + (local < 0 ? 0 : local) * step;
+    }
     if (local < 0)
         ICE("axis %s is not part of this map", e->f->axes[axis].name);
     return local;

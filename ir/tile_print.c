@@ -175,7 +175,7 @@ put_map(struct printer *w, const struct tile_stmt *s)
     put_axis(w, " ", s->col_axis, s->cols);
     if (s->red_axis != AX_UNIT)
         put_axis(w, " sum ", s->red_axis, s->depth);
-    put_origins(w, s, 5);
+    put_origins(w, s, s->at[5] ? 6 : 5);
     for (uint32_t k = 0; k < s->nbinds; k++) {
         const struct tile_bind *b = &s->binds[k];
         str_printf(o, " %%%u<", w->number[b->node]);

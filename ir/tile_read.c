@@ -265,11 +265,13 @@ read_view(struct tile_reader *w)
 /* ---- statements ---- */
 
 static void
-read_origins(struct tile_reader *w, struct tile_stmt *s, int n)
+read_origins(struct tile_reader *w, struct tile_stmt *s, int n, int most)
 {
     text_expect(w->t, "at");
     text_expect(w->t, "(");
-    for (int k = 0; k < n; k++) {
+    for (int k = 0; k < most; k++) {
+        if (k >= n && !text_is(w->t, ","))
+            break;
         if (k)
             text_expect(w->t, ",");
         s->at[k] = read_size(w, 0);
@@ -297,7 +299,7 @@ read_map(struct tile_reader *w, struct tile_stmt *s)
     s->col_axis = read_extent(w, &s->cols);
     if (text_take(t, "sum"))
         s->red_axis = read_extent(w, &s->depth);
-    read_origins(w, s, 5);
+    read_origins(w, s, 5, 6);
     struct tile_bind binds[MAX_BINDS];
     while (!t->failed && t->tok.kind == TEXT_REF && !t->tok.first) {
         if (s->nbinds == MAX_BINDS) {
@@ -370,7 +372,7 @@ read_statement(struct tile_reader *w, int depth)
     if (info->flags & TF_MAP)
         read_map(w, s);
     if (info->flags & TF_AT)
-        read_origins(w, s, 4);
+        read_origins(w, s, 4, 4);
     s->span = at;
     if (info->flags & TF_BODY) {
         text_expect(t, "{");

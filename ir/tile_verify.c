@@ -311,8 +311,8 @@ check_statement(struct checker *c, const struct tile_stmt *s, int depth)
     for (int k = 0; k < info->nviews; k++)
         check_view(c, s->span, &s->v[k], info->views[k]);
     check_numbers(c, s);
-    for (int k = 0; k < 5 && (info->flags & (TF_MAP | TF_AT)); k++)
-        if (k < 4 || (info->flags & TF_MAP))
+    for (int k = 0; k < 6 && (info->flags & (TF_MAP | TF_AT)); k++)
+        if (k < 4 || ((info->flags & TF_MAP) && (k < 5 || s->at[k])))
             check_size(c, s->span, s->at[k]);
     if ((info->flags & TF_MAP) && !c->error)
         check_map(c, s);

@@ -337,6 +337,7 @@ map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref node, uint8_t row
     m->at[2] = side & SIDE_QUERY ? s->at[2] : tx_num(s->p, 0);
     m->at[3] = side & SIDE_KEY ? s->at[3] : tx_num(s->p, 0);
     m->at[4] = s->hk;
+    m->at[5] = side & SIDE_QUERY ? s->step : 0;
     m->binds = l.at;
     m->nbinds = l.n;
     return m;
@@ -500,8 +501,8 @@ transposed_tile(struct sched *s, ir_ref node, uint8_t axis)
 {
     tx_ref zero = tx_num(s->p, 0), n = tx_axis(s->p, axis);
     const struct ir_node *x = &s->f->nodes[node];
-    tile_view src = x->op == IR_input ? view_arg(s, 0, s->at[2], s->ni)
-                                      : vector_tile(s, node, axis);
+    tile_view src = x->op == IR_input && !held_find(s, node) ? view_arg(s, 0, s->at[2], s->ni)
+                                                             : vector_tile(s, node, axis);
     uint32_t buf = local_buf(s, "t", n, s->max_ni);
     tile_view dst = view_of(buf, zero, zero, n, s->ni, zero);
     if (ir_side_of(s->f, node) == SIDE_NEUTRAL) { /* the same for every query */
@@ -605,7 +606,7 @@ value_tile(struct sched *s)
 /* ---- the end of a query tile ---- */
 
 void
-schedule_output(struct sched *s, struct stmt_list *out)
+schedule_output(struct sched *s, tile_view dst, struct stmt_list *out)
 {
     struct ir_func *f = s->f;
     struct tile_prog *p = s->p;
@@ -627,8 +628,8 @@ schedule_output(struct sched *s, struct stmt_list *out)
             z->at[k] = s->at[k];
         stmt_add(&own, z);
     }
-    stmt_add(&own, map_new(s, TILE_map, view_arg(s, 3, s->at[2], s->ni), f->root[ROOT_OUT], AX_i,
-                           AX_m, s->ni, tx_dim(p, DIM_M)));
+    stmt_add(&own, map_new(s, TILE_map, dst, f->root[ROOT_OUT], AX_i, AX_m, s->ni,
+                           tx_dim(p, DIM_M)));
     stmt_splice(out, &s->query);
     stmt_splice(out, &own);
 }

@@ -40,6 +40,7 @@ struct sched {
     struct tile_bind held[SCHED_MAX_HELD]; /* nodes whose values a tile has */
     uint32_t nheld;
     tx_ref at[4];                     /* b, h, first query row, first key row of the current tile */
+    tx_ref step;                      /* queries from row to row of a query tile; 0 = none: 1 */
     tx_ref ni, nj;                    /* valid rows of the query and key tile */
     tx_ref max_ni, max_nj;            /* their maximal extents */
     tx_ref hk;                        /* key head of the current query head */
@@ -81,8 +82,8 @@ tile_view value_tile(struct sched *s);
 tile_view scalar_row(struct sched *s, ir_ref node);
 
 /* The end of a query tile, appended to *out: the report of rows whose sum is 0 although they see a
- * key, and the output. The sums the function reads are held. */
-void schedule_output(struct sched *s, struct stmt_list *out);
+ * key, and the output, into dst. The sums the function reads are held. */
+void schedule_output(struct sched *s, tile_view dst, struct stmt_list *out);
 
 /* Splits a product into factors (mul trees flattened); returns how many, at most max. */
 int product_factors(const struct ir_func *f, ir_ref n, ir_ref *out, int max);

@@ -17,6 +17,7 @@
  * wholly visible evaluates no mask, one that is partly visible does, one that is hidden costs a few
  * integer operations, and none at all outside the ranges of keys that the mask leaves. */
 #include "passes/mask.h"
+#include "passes/rows.h"
 
 enum { MAX_SUMS = 16 };
 /* Fewer tasks than FEW_TASKS are split, into parts of at least SPLIT_TILES key tiles. */
@@ -37,7 +38,8 @@ struct stream {
     int nsums;
     uint32_t var_b, var_h, var_i;
     uint32_t var_splits, var_split;
-    tx_ref tiles, splits;  /* query tiles; splits of the keys, 1 where there are tasks enough */
+    struct rows rows;
+    tx_ref splits;         /* of the keys, 1 where there are tasks enough */
     struct stmt_list init;
 };
 
@@ -357,7 +359,7 @@ emit_epilogue(struct stream *st, struct stmt_list *l)
         const struct key_sum *ks = &st->sum[k];
         hold(s, ks->node, sum_view(st, ks), ks->values ? AX_i : AX_UNIT, ks->values ? AX_m : AX_i);
     }
-    schedule_output(s, l);
+    rows_output(&st->rows, s, l);
 }
 
 /* ---- splits of the keys ---- */
@@ -368,9 +370,8 @@ count_splits(struct stream *st)
     struct sched *s = &st->s;
     struct tile_prog *p = s->p;
     tx_ref one = tx_num(p, 1), few = tx_num(p, FEW_TASKS);
-    st->tiles = tx_op2(p, TX_CDIV, tx_dim(p, DIM_NQ), s->max_ni);
-    tx_ref tasks = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), tx_dim(p, DIM_H));
-    tasks = tx_op2(p, TX_MAX, one, tx_op2(p, TX_MUL, tasks, st->tiles));
+    tx_ref tasks = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), st->rows.heads);
+    tasks = tx_op2(p, TX_MAX, one, tx_op2(p, TX_MUL, tasks, st->rows.tiles));
     tx_ref lack = tx_op2(p, TX_SUB, tx_op2(p, TX_CDIV, few, tasks), one);
     tx_ref want = tx_op2(p, TX_ADD, one, tx_op2(p, TX_MUL, few, lack));
     tx_ref least = tx_op2(p, TX_MUL, tx_num(p, SPLIT_TILES), s->max_nj);
@@ -394,9 +395,9 @@ make_parts(struct stream *st)
 {
     struct sched *s = &st->s;
     struct tile_prog *p = s->p;
-    tx_ref one = tx_num(p, 1), ni = tx_op2(p, TX_MIN, s->max_ni, tx_dim(p, DIM_NQ));
-    tx_ref planes = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), tx_dim(p, DIM_H));
-    planes = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, planes, st->tiles), st->splits);
+    tx_ref one = tx_num(p, 1), ni = tx_op2(p, TX_MIN, s->max_ni, st->rows.count);
+    tx_ref planes = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), st->rows.heads);
+    planes = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, planes, st->rows.tiles), st->splits);
     planes = tx_op2(p, TX_MUL, planes, is_split(st));
     for (int k = 0; k < st->nsums; k++) {
         struct key_sum *ks = &st->sum[k];
@@ -413,8 +414,9 @@ part_view(struct stream *st, const struct key_sum *ks)
 {
     struct sched *s = &st->s;
     struct tile_prog *p = s->p;
-    tx_ref plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, s->at[0], tx_dim(p, DIM_H)), s->at[1]);
-    plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, st->tiles), tx_var(p, st->var_i));
+    tx_ref plane = tx_op2(p, TX_MUL, s->at[0], st->rows.heads);
+    plane = tx_op2(p, TX_ADD, plane, tx_var(p, st->var_h));
+    plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, st->rows.tiles), tx_var(p, st->var_i));
     plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, tx_var(p, st->var_splits)),
                    tx_var(p, st->var_split));
     tile_view v = sum_view(st, ks);
@@ -497,16 +499,30 @@ static struct tile_stmt *
 task_phase(struct stream *st, uint32_t last, tx_ref tasks, struct stmt_list *body)
 {
     struct tile_prog *p = st->s.p;
+    rows_close(&st->rows, &st->s, body);
     stmt_let(&st->s, st->var_splits, st->splits, body);
     struct tile_stmt *ph = tile_stmt_new(p, TILE_phase);
     ph->var[0] = st->var_b;
     ph->var[1] = st->var_h;
     ph->var[2] = last;
     ph->x[0] = tx_dim(p, DIM_B);
-    ph->x[1] = tx_dim(p, DIM_H);
+    ph->x[1] = st->rows.heads;
     ph->x[2] = tasks;
     ph->body = body->first;
     return ph;
+}
+
+/* True if n reads q outside its sums over keys. */
+static bool
+reads_query(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if ((x->op == IR_rsum || x->op == IR_rmax) && x->attr.axis == AX_j)
+        return false;
+    for (int k = 0; k < x->nargs; k++)
+        if (reads_query(f, x->arg[k]))
+            return true;
+    return x->op == IR_input && x->attr.num == 0;
 }
 
 /* Second phase, without tasks where nothing is split: the parts in order, then the output. */
@@ -525,10 +541,12 @@ add_merge_phase(struct stream *st, struct stmt_list *phases)
     emit_merge(st, &merge);
     stmt_add(&body, stmt_for(s, st->var_split, tx_num(p, 0), tx_var(p, st->var_splits),
                              tx_num(p, 1), &merge));
-    s->mixed = &tail;
+    if (reads_query(s->f, s->f->root[ROOT_OUT]))
+        rows_load(&st->rows, s);
     emit_epilogue(st, &tail);
     stmt_splice(&body, &tail);
-    stmt_add(phases, task_phase(st, st->var_i, tx_op2(p, TX_MUL, st->tiles, is_split(st)), &body));
+    tx_ref tasks = tx_op2(p, TX_MUL, st->rows.tiles, is_split(st));
+    stmt_add(phases, task_phase(st, st->var_i, tasks, &body));
 }
 
 struct tile_prog *
@@ -544,11 +562,9 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     s->max_ni = tx_num(p, t->query_tile);
     s->max_nj = tx_num(p, t->key_tile);
     s->at[0] = tx_var(p, st.var_b);
-    s->at[1] = tx_var(p, st.var_h);
-    s->at[2] = tx_op2(p, TX_MUL, tx_var(p, st.var_i), s->max_ni);
     s->at[3] = tx_num(p, 0);
-    s->ni = tx_op2(p, TX_MIN, s->max_ni, tx_op2(p, TX_SUB, tx_dim(p, DIM_NQ), s->at[2]));
-    s->hk = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, s->at[1], tx_dim(p, DIM_G)), tx_dim(p, DIM_H));
+    rows_open(&st.rows, s);
+    rows_select(&st.rows, s, tx_var(p, st.var_h), tx_var(p, st.var_i));
     count_splits(&st);
     collect_sums(&st);
     make_accumulators(&st);
@@ -556,10 +572,12 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
 
     tx_ref first = tx_op2(p, TX_ADD, s->at[2], tx_op2(p, TX_SUB, tx_dim(p, DIM_N),
                                                       tx_dim(p, DIM_NQ)));
-    tx_ref last = tx_op2(p, TX_SUB, tx_op2(p, TX_ADD, first, s->ni), tx_num(p, 1));
+    tx_ref ahead = tx_op2(p, TX_SUB, s->ni, tx_num(p, 1));
+    tx_ref last = tx_op2(p, TX_ADD, first, s->step ? tx_op2(p, TX_MUL, s->step, ahead) : ahead);
     struct mask *m = mask_new(s, st.mask, first, last);
     struct stmt_list phases = {0}, loops = {0}, body = {0}, tail = {0};
     mask_summarise(m, &phases);
+    rows_load(&st.rows, s);
     emit_key_loop(&st, m, &loops);
     stmt_splice(&body, &s->query); /* what depends on the queries alone comes first */
     stmt_splice(&body, &st.init);
@@ -572,7 +590,7 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     tx_ref at = tx_var(p, task), splits = tx_var(p, st.var_splits), tile = tx_var(p, st.var_i);
     stmt_let(s, st.var_split, tx_op2(p, TX_SUB, at, tx_op2(p, TX_MUL, tile, splits)), &body);
     stmt_let(s, st.var_i, tx_op2(p, TX_FDIV, at, splits), &body);
-    stmt_add(&phases, task_phase(&st, task, tx_op2(p, TX_MUL, st.tiles, st.splits), &body));
+    stmt_add(&phases, task_phase(&st, task, tx_op2(p, TX_MUL, st.rows.tiles, st.splits), &body));
     add_merge_phase(&st, &phases);
     p->body = phases.first;
     return p;

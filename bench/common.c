@@ -1,0 +1,38 @@
+/* Clock, medians and inputs of the C benchmarks. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "bench/bench.h"
+
+double
+bench_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+double
+bench_median(double *x, int n)
+{
+    qsort(x, (size_t)n, sizeof *x, by_value);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+float *
+bench_random(int64_t n)
+{
+    float *x = malloc(sizeof *x * (size_t)(n + 1));
+    if (!x)
+        exit(3);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)rand() / (float)RAND_MAX - 0.5f;
+    return x;
+}

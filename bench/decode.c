@@ -1,0 +1,89 @@
+/* One token after a long past: attention of one query per head over a cache, against the rate at
+ * which this core reads memory.
+ *
+ *     decode [n] [rounds]
+ *
+ * The cache is read once if all heads of a group share it, so its bytes over the time are the
+ * figure of merit. Kernels and the reading loop take turns; printed are medians. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench/bench.h"
+#include "runtime/attn.h"
+
+extern const attn_kernel softmax_causal_kernel;
+
+enum { D = 128, M = 128, MAX_ROUNDS = 101 };
+static const struct {
+    int64_t heads, groups;
+} shapes[] = {{32, 8}, {32, 32}, {8, 1}, {1, 1}};
+enum { SHAPES = sizeof shapes / sizeof *shapes, MOST = 32 };
+
+struct data {
+    float *q, *k, *v, *out;
+    int64_t n;
+};
+
+static double
+run(int s, const struct data *x, int threads)
+{
+    int64_t h = shapes[s].heads, g = shapes[s].groups;
+    DLTensor q = ATTN_F32(x->q, 1, h, 1, D), k = ATTN_F32(x->k, 1, g, x->n, D);
+    DLTensor v = ATTN_F32(x->v, 1, g, x->n, M), out = ATTN_F32(x->out, 1, h, 1, M);
+    const DLTensor *t[4] = {&q, &k, &v, &out};
+    attn_exec exec = {.threads = threads};
+    double start = bench_now();
+    if (attn_launch(&softmax_causal_kernel, 0, t, NULL, &exec)) {
+        fprintf(stderr, "softmax_causal: %s\n", attn_message());
+        exit(1);
+    }
+    return bench_now() - start;
+}
+
+static void
+measure(const struct data *x, int rounds, int threads)
+{
+    static double time[SHAPES][MAX_ROUNDS], read[MAX_ROUNDS];
+    int64_t most = MOST * x->n * D;
+    volatile float keep;
+    for (int r = 0; r < rounds; r++) {
+        double start = bench_now();
+        keep = bench_read(x->k, most);
+        read[r] = (double)most * sizeof(float) / (bench_now() - start);
+        for (int s = 0; s < SHAPES; s++)
+            time[s][r] = run(s, x, threads);
+    }
+    (void)keep;
+    double top = bench_median(read, rounds);
+    printf("softmax, n_q = 1, n = %lld, D = M = 128, f32, %d thread%s; one core reads %.1f GB/s\n",
+           (long long)x->n, threads, threads == 1 ? "" : "s", top * 1e-9);
+    printf("%-14s %10s %10s %10s %9s\n", "heads, groups", "cache MB", "ms", "GB/s", "of one");
+    for (int s = 0; s < SHAPES; s++) {
+        double bytes = (double)shapes[s].groups * (double)x->n * (D + M) * sizeof(float);
+        double t = bench_median(time[s], rounds);
+        printf("%5lld, %-7lld %10.1f %10.3f %10.1f %8.1f%%\n", (long long)shapes[s].heads,
+               (long long)shapes[s].groups, bytes * 1e-6, t * 1e3, bytes / t * 1e-9,
+               100 * bytes / t / top);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    int64_t n = argc > 1 ? atoll(argv[1]) : 8192;
+    int rounds = argc > 2 ? atoi(argv[2]) : 9;
+    if (n < 1 || n > 1 << 17 || rounds < 1 || rounds > MAX_ROUNDS) {
+        fprintf(stderr, "usage: decode [n] [rounds]; n from 1 to 2^17, rounds from 1 to %d\n",
+                MAX_ROUNDS);
+        return 2;
+    }
+    struct data x = {bench_random(MOST * D), bench_random(MOST * n * D),
+                     bench_random(MOST * n * M), bench_random(MOST * M), n};
+    measure(&x, rounds, 1);
+    measure(&x, rounds, 2);
+    free(x.q);
+    free(x.k);
+    free(x.v);
+    free(x.out);
+    return 0;
+}
