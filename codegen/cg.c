@@ -392,7 +392,7 @@ cg_view_addr(struct cg *g, const tile_view *v, val row, val col)
     if (b->kind == BUF_ARG) {
         off = cg_add(g, off, cg_mul(g, cg_tx(g, v->b), cg_arg_stride(g, b->arg, 0)));
         off = cg_add(g, off, cg_mul(g, cg_tx(g, v->h), cg_arg_stride(g, b->arg, 1)));
-    } else if (b->kind != BUF_LOCAL) {
+    } else if (!b->single) {
         val plane = cg_mul(g, cg_tx(g, b->rows), g->ld[v->buf]);
         off = cg_add(g, off, cg_mul(g, plane, cg_tx(g, v->b)));
     }

@@ -214,9 +214,11 @@ tile_buf_add(struct tile_prog *p, const char *name, int kind, int elem, tx_ref p
 {
     if (p->nbufs >= TILE_MAX_BUFS)
         ICE("more than %d buffers in one schedule", TILE_MAX_BUFS - 1);
+    int64_t n;
     p->bufs[p->nbufs] = (struct tile_buf){
         .name = name, .kind = (uint8_t)kind, .elem = (uint8_t)elem,
-        .planes = planes, .rows = rows, .cols = cols};
+        .planes = planes, .rows = rows, .cols = cols,
+        .single = kind == BUF_LOCAL && tx_is_num(p, planes, &n) && n == 1};
     return p->nbufs++;
 }
 
@@ -294,7 +296,7 @@ each_size_of_view(struct tile_prog *p, tile_view *v, tile_size_fn *fn, void *arg
     if (!v->buf)
         return;
     int kind = p->bufs[v->buf].kind;
-    if (kind == BUF_LOCAL)
+    if (p->bufs[v->buf].single)
         v->b = 0;
     else
         fn(p, &v->b, arg);

@@ -43,14 +43,15 @@ struct tile_buf {
     uint8_t kind, elem;
     uint32_t arg;              /* BUF_ARG */
     tx_ref planes, rows,
-        cols; /* maximal extents; planes: e.g. B*H for a shared state, 1 for locals */
+        cols; /* maximal extents; planes: e.g. B*H for a shared state, mostly 1 for locals */
+    bool single;               /* a local with one plane, which its views do not name */
     span_t span;               /* where a textual form declares it */
 };
 
 /* rows x cols elements from (row, col) of plane `plane` (BUF_ARG: of batch b, head h). */
 typedef struct tile_view {
     uint32_t buf;              /* 0 = none */
-    tx_ref b, h;               /* BUF_ARG: batch and head; BUF_SHARED, BUF_STATE: b = plane */
+    tx_ref b, h;               /* BUF_ARG: batch and head; else b = plane, unless single */
     tx_ref row, col, rows, cols;
     span_t span;               /* in a textual form */
 } tile_view;

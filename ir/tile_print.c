@@ -129,13 +129,13 @@ put_view(struct printer *w, const tile_view *v)
     }
     ir_print_name(b->name, o);
     str_putc(o, '[');
-    if (b->kind != BUF_LOCAL)
+    if (!b->single)
         put_size(w, v->b, 0);
     if (b->kind == BUF_ARG) {
         str_put(o, ", ");
         put_size(w, v->h, 0);
     }
-    str_put(o, b->kind == BUF_LOCAL ? "" : "; ");
+    str_put(o, b->single ? "" : "; ");
     put_size(w, v->row, 0);
     str_put(o, ", ");
     put_size(w, v->col, 0);

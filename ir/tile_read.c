@@ -242,13 +242,14 @@ read_view(struct tile_reader *w)
         ir_read_unknown(w->r, v.span, "buffer", name, names + 1, w->p->nbufs - 1);
     text_expect(t, "[");
     int kind = w->p->bufs[v.buf].kind;
-    if (kind != BUF_LOCAL)
+    bool planes = !w->p->bufs[v.buf].single;
+    if (planes)
         v.b = read_size(w, 0);
     if (kind == BUF_ARG) {
         text_expect(t, ",");
         v.h = read_size(w, 0);
     }
-    if (kind != BUF_LOCAL)
+    if (planes)
         text_expect(t, ";");
     v.row = read_size(w, 0);
     text_expect(t, ",");

@@ -133,8 +133,6 @@ check_buffers(struct checker *c)
             check_argument(c, b);
         else if (b->elem == ELEM_IO)
             fail(c, b->span, "only arguments hold io elements");
-        else if (b->kind == BUF_LOCAL && (!tx_is_num(p, b->planes, &v) || v != 1))
-            fail(c, b->span, "local buffer %s must have one plane", b->name);
         else if (b->elem == ELEM_TABLE &&
                  (!tx_is_num(p, b->cols, &v) || v < 1 || v >= TILE_MAX_DEGREE || b->planes == 0))
             fail(c, b->span, "table %s must have from 1 to %d columns", b->name,
@@ -155,7 +153,7 @@ check_view(struct checker *c, span_t at, const tile_view *v, char use)
     }
     const struct tile_buf *b = &c->p->bufs[v->buf];
     const tx_ref xs[] = {v->row, v->col, v->rows, v->cols, v->b, v->h};
-    int n = b->kind == BUF_ARG ? 6 : b->kind != BUF_LOCAL ? 5 : 4;
+    int n = b->kind == BUF_ARG ? 6 : !b->single ? 5 : 4;
     for (int k = 0; k < n; k++)
         check_size(c, at, xs[k]);
     bool table = use == 'T' || use == 't', output = b->arg == 3;

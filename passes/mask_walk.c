@@ -150,7 +150,7 @@ summary_phase(struct mask *m, bool key)
     ph->var[2] = tile_var_add(p, "t");
     s->at[0] = tx_var(p, ph->var[0]);
     s->at[1] = tx_var(p, ph->var[1]);
-    s->step = 0;
+    s->step = s->any_head = s->planes = 0;
     s->hk = mask_num(m, 0); /* inputs are no part of these values */
     tx_ref tile = tx_var(p, ph->var[2]), row = mask_op(m, TX_MUL, tile, step);
     tx_ref count = mask_op(m, TX_MIN, step, mask_op(m, TX_SUB, n, row));

@@ -11,6 +11,15 @@
 const struct schedule_tuning schedule_default_tuning = {
     .query_tile = 64, .key_tile = 128, .chunk = 128, .feature_block = 256};
 
+/* True if the value of n is another for each head of a group: all but that of keys and what they
+ * share. */
+static bool
+per_head(const struct sched *s, ir_ref n)
+{
+    enum ir_side side = ir_side_of(s->f, n);
+    return side & SIDE_QUERY || (side == SIDE_NEUTRAL && depends_on_head(s->f, n));
+}
+
 /* ---- lists, views, buffers ---- */
 
 void
@@ -82,11 +91,30 @@ view_arg(struct sched *s, uint32_t arg, tx_ref row, tx_ref rows)
     return v;
 }
 
+static uint32_t
+new_local(struct sched *s, const char *what, tx_ref planes, tx_ref rows, tx_ref cols)
+{
+    const char *name = arena_printf(s->p->arena, "%s%d", what, s->names++);
+    return tile_buf_add(s->p, name, BUF_LOCAL, ELEM_ACC, planes, rows, cols);
+}
+
 uint32_t
 local_buf(struct sched *s, const char *what, tx_ref rows, tx_ref cols)
 {
-    const char *name = arena_printf(s->p->arena, "%s%d", what, s->names++);
-    return tile_buf_add(s->p, name, BUF_LOCAL, ELEM_ACC, tx_num(s->p, 1), rows, cols);
+    return new_local(s, what, tx_num(s->p, 1), rows, cols);
+}
+
+tile_view
+local_tile(struct sched *s, const char *what, bool kept, tx_ref max_rows, tx_ref max_cols,
+           tx_ref rows, tx_ref cols)
+{
+    tx_ref zero = tx_num(s->p, 0);
+    bool several = kept && s->planes;
+    uint32_t buf = new_local(s, what, several ? s->planes : tx_num(s->p, 1), max_rows, max_cols);
+    tile_view v = view_of(buf, zero, zero, rows, cols, zero);
+    if (several)
+        v.b = s->plane;
+    return v;
 }
 
 /* ---- held nodes ---- */
@@ -333,7 +361,7 @@ map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref node, uint8_t row
     enum ir_side side = ir_side_of(s->f,
                                    node); /* what does not vary over tokens is not in their loop */
     m->at[0] = s->at[0];
-    m->at[1] = s->at[1];
+    m->at[1] = s->any_head && !per_head(s, node) ? s->any_head : s->at[1];
     m->at[2] = side & SIDE_QUERY ? s->at[2] : tx_num(s->p, 0);
     m->at[3] = side & SIDE_KEY ? s->at[3] : tx_num(s->p, 0);
     m->at[4] = s->hk;
@@ -365,10 +393,9 @@ scalar_row(struct sched *s, ir_ref node)
     const struct tile_bind *b = held_find(s, node);
     if (b)
         return b->view;
-    tx_ref valid, max, one = tx_num(s->p, 1), zero = tx_num(s->p, 0);
+    tx_ref valid, max, one = tx_num(s->p, 1);
     uint8_t tokens = token_axis(s, node, &valid, &max);
-    uint32_t buf = local_buf(s, "r", one, max);
-    tile_view v = view_of(buf, zero, zero, one, valid, zero);
+    tile_view v = local_tile(s, "r", per_head(s, node), one, max, one, valid);
     if (ir_ops[s->f->nodes[node].op].props & IRP_ELEM || s->f->nodes[node].nargs == 0) {
         struct tile_stmt *m = map_new(s, TILE_map, v, node, AX_UNIT, tokens, one, valid);
         stmt_add(list_for(s, node), m);
@@ -464,11 +491,11 @@ vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t t
 static tile_view
 token_vectors(struct sched *s, ir_ref node, uint8_t axis, uint8_t tokens, tx_ref rows)
 {
-    tx_ref zero = tx_num(s->p, 0), cols = tx_axis(s->p, axis);
+    tx_ref cols = tx_axis(s->p, axis);
     if (ir_side_of(s->f, node) != SIDE_NEUTRAL || tokens == AX_UNIT)
         return vector_tile(s, node, axis);
     tx_ref max = tokens == AX_j ? s->max_nj : s->max_ni;
-    tile_view v = view_of(local_buf(s, "u", max, cols), zero, zero, rows, cols, zero);
+    tile_view v = local_tile(s, "u", tokens != AX_j, max, cols, rows, cols);
     vector_into(s, node, axis, v, tokens, tokens == AX_j ? &s->key : &s->query);
     return v;
 }
@@ -479,15 +506,15 @@ vector_tile(struct sched *s, ir_ref node, uint8_t axis)
     const struct tile_bind *b = held_find(s, node);
     if (b)
         return b->view;
-    tx_ref valid, max, zero = tx_num(s->p, 0);
+    tx_ref valid, max;
     uint8_t tokens = token_axis(s, node, &valid, &max);
     if (s->f->nodes[node].op == IR_rename) { /* the same tile under another axis name */
         tile_view v = vector_tile(s, s->f->nodes[node].arg[0], s->f->nodes[node].attr.axis);
         hold(s, node, v, tokens, axis);
         return v;
     }
-    uint32_t buf = local_buf(s, "x", max, tx_axis(s->p, axis));
-    tile_view v = view_of(buf, zero, zero, valid, tx_axis(s->p, axis), zero);
+    tx_ref cols = tx_axis(s->p, axis);
+    tile_view v = local_tile(s, "x", per_head(s, node), max, cols, valid, cols);
     vector_into(s, node, axis, v, tokens, list_for(s, node));
     hold(s, node, v, tokens, axis);
     return v;
@@ -499,12 +526,11 @@ vector_tile(struct sched *s, ir_ref node, uint8_t axis)
 static tile_view
 transposed_tile(struct sched *s, ir_ref node, uint8_t axis)
 {
-    tx_ref zero = tx_num(s->p, 0), n = tx_axis(s->p, axis);
+    tx_ref n = tx_axis(s->p, axis);
     const struct ir_node *x = &s->f->nodes[node];
     tile_view src = x->op == IR_input && !held_find(s, node) ? view_arg(s, 0, s->at[2], s->ni)
                                                              : vector_tile(s, node, axis);
-    uint32_t buf = local_buf(s, "t", n, s->max_ni);
-    tile_view dst = view_of(buf, zero, zero, n, s->ni, zero);
+    tile_view dst = local_tile(s, "t", true, n, s->max_ni, n, s->ni);
     if (ir_side_of(s->f, node) == SIDE_NEUTRAL) { /* the same for every query */
         stmt_add(&s->query, map_new(s, TILE_map, dst, node, axis, AX_i, n, s->ni));
         return dst;

@@ -44,6 +44,10 @@ struct sched {
     tx_ref ni, nj;                    /* valid rows of the query and key tile */
     tx_ref max_ni, max_nj;            /* their maximal extents */
     tx_ref hk;                        /* key head of the current query head */
+    tx_ref planes, plane;             /* where several heads are at work: what is kept per head has
+                                       * so many planes, this one is the current head's; 0: one */
+    tx_ref any_head;                  /* what the key side says for h then, on which it does not
+                                       * depend; 0: at[1] */
     int names;                        /* counter for buffer names */
 };
 
@@ -63,6 +67,9 @@ tile_view view_arg(struct sched *s, uint32_t arg, tx_ref row, tx_ref rows);
 
 /* A fresh local buffer rows x cols, named after what it is for. */
 uint32_t local_buf(struct sched *s, const char *what, tx_ref rows, tx_ref cols);
+/* The first rows x cols of a fresh one of max_rows x max_cols; kept: from key tile to key tile. */
+tile_view local_tile(struct sched *s, const char *what, bool kept, tx_ref max_rows, tx_ref max_cols,
+                     tx_ref rows, tx_ref cols);
 
 /* Records that view holds node over (row_axis, col_axis). */
 void hold(struct sched *s, ir_ref node, tile_view view, uint8_t row_axis, uint8_t col_axis);

@@ -36,7 +36,8 @@ struct stream {
     ir_ref mask, one;
     struct key_sum sum[MAX_SUMS];
     int nsums;
-    uint32_t var_b, var_h, var_i;
+    uint32_t var_b, var_i;
+    tx_ref head;           /* the one at hand */
     uint32_t var_splits, var_split;
     struct rows rows;
     tx_ref splits;         /* of the keys, 1 where there are tasks enough */
@@ -110,10 +111,12 @@ make_accumulators(struct stream *st)
     for (int k = 0; k < st->nsums; k++) {
         struct key_sum *ks = &st->sum[k];
         const char *what = ks->values ? "acc" : ks->maximum ? "max" : ks->count ? "seen" : "den";
-        ks->buf = ks->values ? local_buf(s, what, s->max_ni, tx_dim(s->p, DIM_M))
-                             : local_buf(s, what, one, s->max_ni);
+        tx_ref rows = ks->values ? s->max_ni : one;
+        tx_ref cols = ks->values ? tx_dim(s->p, DIM_M) : s->max_ni;
         enum tile_op op = ks->maximum ? TILE_lowest : TILE_zero;
-        stmt_add(&st->init, stmt_v(st, op, view_all(s, ks->buf), (tile_view){0}));
+        tile_view all = local_tile(s, what, true, rows, cols, rows, cols);
+        ks->buf = all.buf;
+        stmt_add(&st->init, stmt_v(st, op, all, (tile_view){0}));
     }
 }
 
@@ -122,8 +125,10 @@ sum_view(struct stream *st, const struct key_sum *ks)
 {
     struct sched *s = &st->s;
     tx_ref zero = tx_num(s->p, 0), one = tx_num(s->p, 1);
-    return ks->values ? view_of(ks->buf, zero, zero, s->ni, tx_dim(s->p, DIM_M), zero)
-                      : view_of(ks->buf, zero, zero, one, s->ni, zero);
+    tile_view v = ks->values ? view_of(ks->buf, zero, zero, s->ni, tx_dim(s->p, DIM_M), zero)
+                             : view_of(ks->buf, zero, zero, one, s->ni, zero);
+    v.b = s->planes ? s->plane : zero;
+    return v;
 }
 
 /* The node as it reads where every key of the tile is visible. */
@@ -274,9 +279,10 @@ emit_class(struct stream *st, bool full, tx_ref lo, tx_ref hi, struct stmt_list 
     struct tile_stmt *count = tile_stmt_new(s->p, TILE_scores);
     count->x[0] = s->nj;
     count->x[1] = s->ni;
-    stmt_add(&body, count);
+    stmt_add(&mixed, count);
     s->mixed = &mixed;
     emit_tile(st, full);
+    rows_each(&st->rows, s, &mixed);
     stmt_splice(&body, &s->key);
     stmt_splice(&body, &mixed);
     forget_keys(s);
@@ -370,7 +376,7 @@ count_splits(struct stream *st)
     struct sched *s = &st->s;
     struct tile_prog *p = s->p;
     tx_ref one = tx_num(p, 1), few = tx_num(p, FEW_TASKS);
-    tx_ref tasks = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), st->rows.heads);
+    tx_ref tasks = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), st->rows.tasks);
     tasks = tx_op2(p, TX_MAX, one, tx_op2(p, TX_MUL, tasks, st->rows.tiles));
     tx_ref lack = tx_op2(p, TX_SUB, tx_op2(p, TX_CDIV, few, tasks), one);
     tx_ref want = tx_op2(p, TX_ADD, one, tx_op2(p, TX_MUL, few, lack));
@@ -415,7 +421,7 @@ part_view(struct stream *st, const struct key_sum *ks)
     struct sched *s = &st->s;
     struct tile_prog *p = s->p;
     tx_ref plane = tx_op2(p, TX_MUL, s->at[0], st->rows.heads);
-    plane = tx_op2(p, TX_ADD, plane, tx_var(p, st->var_h));
+    plane = tx_op2(p, TX_ADD, plane, st->head);
     plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, st->rows.tiles), tx_var(p, st->var_i));
     plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, tx_var(p, st->var_splits)),
                    tx_var(p, st->var_split));
@@ -496,17 +502,16 @@ emit_merge(struct stream *st, struct stmt_list *l)
 }
 
 static struct tile_stmt *
-task_phase(struct stream *st, uint32_t last, tx_ref tasks, struct stmt_list *body)
+task_phase(struct stream *st, tx_ref heads, uint32_t last, tx_ref tasks, struct stmt_list *body)
 {
     struct tile_prog *p = st->s.p;
-    rows_close(&st->rows, &st->s, body);
     stmt_let(&st->s, st->var_splits, st->splits, body);
     struct tile_stmt *ph = tile_stmt_new(p, TILE_phase);
     ph->var[0] = st->var_b;
-    ph->var[1] = st->var_h;
+    ph->var[1] = st->rows.var_task;
     ph->var[2] = last;
     ph->x[0] = tx_dim(p, DIM_B);
-    ph->x[1] = st->rows.heads;
+    ph->x[1] = heads;
     ph->x[2] = tasks;
     ph->body = body->first;
     return ph;
@@ -534,6 +539,8 @@ add_merge_phase(struct stream *st, struct stmt_list *phases)
     struct stmt_list body = {0}, merge = {0}, tail = {0};
     s->nheld = 0;
     s->query = s->key = (struct stmt_list){0};
+    st->head = tx_var(p, st->rows.var_task);
+    rows_select(&st->rows, s, st->head, tx_var(p, st->var_i));
     for (int k = 0; k < st->nsums; k++) {
         enum tile_op op = st->sum[k].maximum ? TILE_lowest : TILE_zero;
         stmt_add(&body, stmt_v(st, op, sum_view(st, &st->sum[k]), (tile_view){0}));
@@ -546,7 +553,8 @@ add_merge_phase(struct stream *st, struct stmt_list *phases)
     emit_epilogue(st, &tail);
     stmt_splice(&body, &tail);
     tx_ref tasks = tx_op2(p, TX_MUL, st->rows.tiles, is_split(st));
-    stmt_add(phases, task_phase(st, st->var_i, tasks, &body));
+    rows_close(&st->rows, s, &body);
+    stmt_add(phases, task_phase(st, st->rows.heads, st->var_i, tasks, &body));
 }
 
 struct tile_prog *
@@ -557,14 +565,14 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     struct sched *s = &st.s;
     st.one = ir_const_i(f, 1, 1, nowhere);
     st.var_b = tile_var_add(p, "b");
-    st.var_h = tile_var_add(p, "h");
     st.var_i = tile_var_add(p, "t");
     s->max_ni = tx_num(p, t->query_tile);
     s->max_nj = tx_num(p, t->key_tile);
     s->at[0] = tx_var(p, st.var_b);
     s->at[3] = tx_num(p, 0);
     rows_open(&st.rows, s);
-    rows_select(&st.rows, s, tx_var(p, st.var_h), tx_var(p, st.var_i));
+    rows_select_task(&st.rows, s, tx_var(p, st.var_i));
+    st.head = tx_var(p, st.rows.var_head);
     count_splits(&st);
     collect_sums(&st);
     make_accumulators(&st);
@@ -581,16 +589,20 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     emit_key_loop(&st, m, &loops);
     stmt_splice(&body, &s->query); /* what depends on the queries alone comes first */
     stmt_splice(&body, &st.init);
+    rows_each(&st.rows, s, &body);
     mask_read_scalars(m, &loops);
     stmt_splice(&body, &loops);
     emit_finish(&st, &tail);
+    rows_each(&st.rows, s, &tail);
     stmt_splice(&body, &tail);
 
     uint32_t task = tile_var_add(p, "task"); /* splits of a query tile follow one another */
     tx_ref at = tx_var(p, task), splits = tx_var(p, st.var_splits), tile = tx_var(p, st.var_i);
     stmt_let(s, st.var_split, tx_op2(p, TX_SUB, at, tx_op2(p, TX_MUL, tile, splits)), &body);
     stmt_let(s, st.var_i, tx_op2(p, TX_FDIV, at, splits), &body);
-    stmt_add(&phases, task_phase(&st, task, tx_op2(p, TX_MUL, st.rows.tiles, st.splits), &body));
+    rows_close_task(&st.rows, s, &body);
+    tx_ref tasks = tx_op2(p, TX_MUL, st.rows.tiles, st.splits);
+    stmt_add(&phases, task_phase(&st, st.rows.tasks, task, tasks, &body));
     add_merge_phase(&st, &phases);
     p->body = phases.first;
     return p;

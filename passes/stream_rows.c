@@ -1,71 +1,126 @@
-/* What the rows of a query tile are: queries of one head, or the heads of a group.
+/* Which heads a task takes, and what the rows of its query tiles are.
  *
- * In decoding there is one query per head. With grouped-query attention all heads of a group read
- * the same keys and values, so they are the rows of one tile: each key and value is loaded once for
- * the group, and vector lanes that one query would leave empty hold its neighbours. Whether it is
- * so is known when the kernel is called; the same code serves both, with rows that are `step`
- * queries and `fold` heads apart. Programs in which heads differ by more than their queries do not
- * fold. */
+ * With grouped-query attention the heads of a group read the same keys and values. A task takes up
+ * to SHARED_HEADS of them and goes with all of them through one key tile before it goes on to the
+ * next, so a tile and what is computed from keys alone are loaded and made once. In decoding, with
+ * one query per head, the heads of a group are the rows of one query tile, which also fills the
+ * vector lanes that one query would leave empty. Whether it is so is known when the kernel is
+ * called; the same code serves both, with rows that are `step` queries and `fold` heads apart.
+ *
+ * Not every program can: tiles whose rows are heads have no place for values per head or per query
+ * position, and what several heads share must not depend on the head. */
 #include "passes/rows.h"
 
-/* Values per head or per query position: a tile whose rows are heads has no place for them. */
-static bool
-rows_differ(const struct ir_func *f)
+enum { SHARED_HEADS = 4 };
+
+/* Values per head or per query position, or of keys per head; or a mask per head. */
+static void
+judge(const struct ir_func *f, bool *rows_differ, bool *keys_differ)
 {
     struct arena *scratch = arena_new();
     const bool *live = ir_live(f, scratch);
     ir_axes per_row = (ir_axes)1 << AX_h | (ir_axes)1 << AX_i;
-    bool differ = false;
-    for (ir_ref n = 1; n < f->nnodes && !differ; n++) {
+    *rows_differ = false;
+    *keys_differ = f->root[ROOT_MASK] && depends_on_head(f, f->root[ROOT_MASK]);
+    for (ir_ref n = 1; n < f->nnodes; n++) {
         const struct ir_node *x = &f->nodes[n];
-        differ = live[n] && ((x->op == IR_pos && x->attr.axis == AX_h) ||
-                             (x->op == IR_param && (x->axes & per_row)));
+        if (!live[n])
+            continue;
+        if ((x->op == IR_pos && x->attr.axis == AX_h) ||
+            (x->op == IR_param && (x->axes & per_row)))
+            *rows_differ = true;
+        if (ir_side_of(f, n) == SIDE_KEY && depends_on_head(f, n))
+            *keys_differ = true;
     }
     arena_free(scratch);
-    return differ;
+}
+
+/* 1 where n_q < 2 and G < H, else 0. */
+static tx_ref
+folds(struct tile_prog *p)
+{
+    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
+    tx_ref spare = tx_op2(p, TX_SUB, tx_dim(p, DIM_H), tx_dim(p, DIM_G));
+    tx_ref single = tx_op2(p, TX_SUB, tx_num(p, 2), tx_dim(p, DIM_NQ));
+    return tx_op2(p, TX_MUL, tx_op2(p, TX_MAX, zero, tx_op2(p, TX_MIN, one, single)),
+                  tx_op2(p, TX_MAX, zero, tx_op2(p, TX_MIN, one, spare)));
 }
 
 void
 rows_open(struct rows *r, struct sched *s)
 {
     struct tile_prog *p = s->p;
-    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
-    tx_ref nq = tx_dim(p, DIM_NQ), h = tx_dim(p, DIM_H), g = tx_dim(p, DIM_G);
-    tx_ref spare = tx_op2(p, TX_SUB, h, g), single = tx_op2(p, TX_SUB, tx_num(p, 2), nq);
-    r->fold = zero;
-    if (!rows_differ(s->f)) /* n_q < 2 and G < H */
-        r->fold = tx_op2(p, TX_MIN, tx_op2(p, TX_MAX, zero, tx_op2(p, TX_MIN, one, single)),
-                         tx_op2(p, TX_MAX, zero, tx_op2(p, TX_MIN, one, spare)));
-    int64_t never = 1;
-    r->may_fold = !tx_is_num(p, r->fold, &never) || never;
+    tx_ref one = tx_num(p, 1), h = tx_dim(p, DIM_H), g = tx_dim(p, DIM_G);
     tx_ref size = tx_op2(p, TX_FDIV, h, tx_op2(p, TX_MAX, one, g));
-    r->group = tx_op2(p, TX_ADD, one,
-                      tx_op2(p, TX_MUL, r->fold, tx_op2(p, TX_SUB, size, one)));
-    r->heads = tx_op2(p, TX_SUB, h, tx_op2(p, TX_MUL, r->fold, spare));
-    r->count = tx_op2(p, TX_MUL, nq, r->group);
+    tx_ref others = tx_op2(p, TX_SUB, size, one);
+    bool rows_differ, keys_differ;
+    int64_t v = 1;
+    judge(s->f, &rows_differ, &keys_differ);
+    r->fold = rows_differ ? tx_num(p, 0) : folds(p);
+    r->may_fold = !tx_is_num(p, r->fold, &v) || v;
+    r->may_share = !keys_differ && !(tx_is_num(p, size, &v) && v < 2);
+    r->group = tx_op2(p, TX_ADD, one, tx_op2(p, TX_MUL, r->fold, others));
+    r->heads = tx_op2(p, TX_SUB, h, tx_op2(p, TX_MUL, r->fold, tx_op2(p, TX_SUB, h, g)));
+    r->width = tx_op2(p, TX_SUB, size, tx_op2(p, TX_MUL, r->fold, others));
+    r->blocks = tx_op2(p, TX_CDIV, r->width, tx_num(p, SHARED_HEADS));
+    r->count = tx_op2(p, TX_MUL, tx_dim(p, DIM_NQ), r->group);
     r->tiles = tx_op2(p, TX_CDIV, r->count, s->max_ni);
-    if (r->may_fold) {
-        r->var_fold = tile_var_add(p, "fold");
-        r->var_group = tile_var_add(p, "group");
-    }
+    r->tasks = r->may_share ? tx_op2(p, TX_MUL, g, r->blocks) : r->heads;
+    r->var_fold = r->may_fold ? tile_var_add(p, "fold") : 0;
+    r->var_group = r->may_fold ? tile_var_add(p, "group") : 0;
+    r->var_task = tile_var_add(p, "h");
+    r->var_head = r->may_share ? tile_var_add(p, "head") : r->var_task;
+    r->var_key_head = r->may_share ? tile_var_add(p, "g") : 0;
+    r->var_first = r->may_share ? tile_var_add(p, "first") : 0;
+    r->var_end = r->may_share ? tile_var_add(p, "end") : 0;
 }
 
 void
-rows_select(const struct rows *r, struct sched *s, tx_ref h, tx_ref tile)
+rows_select(const struct rows *r, struct sched *s, tx_ref head, tx_ref tile)
 {
     struct tile_prog *p = s->p;
     tx_ref row = tx_op2(p, TX_MUL, tile, s->max_ni), count = tx_dim(p, DIM_NQ);
-    s->at[1] = h;
+    s->at[1] = head;
     s->at[2] = row;
     if (r->may_fold) {
         tx_ref fold = tx_var(p, r->var_fold), group = tx_var(p, r->var_group);
         s->step = tx_op2(p, TX_SUB, tx_num(p, 1), fold);
-        s->at[1] = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, h, group), tx_op2(p, TX_MUL, fold, row));
+        s->at[1] = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, head, group), tx_op2(p, TX_MUL, fold, row));
         s->at[2] = tx_op2(p, TX_MUL, s->step, row);
         count = tx_op2(p, TX_MUL, count, group);
     }
     s->ni = tx_op2(p, TX_MIN, s->max_ni, tx_op2(p, TX_SUB, count, row));
     s->hk = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, s->at[1], tx_dim(p, DIM_G)), tx_dim(p, DIM_H));
+    if (s->planes) {
+        s->plane = tx_num(p, 0);
+        s->any_head = 0;
+    }
+}
+
+void
+rows_select_task(const struct rows *r, struct sched *s, tx_ref tile)
+{
+    struct tile_prog *p = s->p;
+    rows_select(r, s, tx_var(p, r->var_head), tile);
+    if (!r->may_share)
+        return;
+    s->planes = tx_num(p, SHARED_HEADS);
+    s->plane = tx_op2(p, TX_SUB, tx_var(p, r->var_head), tx_var(p, r->var_first));
+    s->any_head = tx_var(p, r->var_first);
+    if (r->may_fold)
+        s->any_head = tx_op2(p, TX_MUL, s->any_head, tx_var(p, r->var_group));
+    s->hk = tx_var(p, r->var_key_head);
+}
+
+void
+rows_each(const struct rows *r, struct sched *s, struct stmt_list *body)
+{
+    struct tile_prog *p = s->p;
+    if (!r->may_share || !body->first)
+        return;
+    struct tile_stmt *each = stmt_for(s, r->var_head, tx_var(p, r->var_first),
+                                      tx_var(p, r->var_end), tx_num(p, 1), body);
+    *body = (struct stmt_list){each, each};
 }
 
 /* for row of the tile: one of its two copies, the tensor's or the local tile's, from the other. */
@@ -88,19 +143,13 @@ copy_rows(const struct rows *r, struct sched *s, uint32_t arg, tile_view local, 
     return stmt_for(s, var, tx_num(p, 0), s->ni, one, &body);
 }
 
-static tile_view
-local_rows(struct sched *s, const char *what, tx_ref cols)
-{
-    tx_ref zero = tx_num(s->p, 0);
-    return view_of(local_buf(s, what, s->max_ni, cols), zero, zero, s->ni, cols, zero);
-}
-
 void
 rows_load(const struct rows *r, struct sched *s)
 {
+    tx_ref d = tx_dim(s->p, DIM_D);
     if (!r->may_fold)
         return;
-    tile_view q = local_rows(s, "q", tx_dim(s->p, DIM_D));
+    tile_view q = local_tile(s, "q", true, s->max_ni, d, s->ni, d);
     stmt_add(&s->query, copy_rows(r, s, 0, q, true));
     hold(s, ir_input(s->f, 0, (span_t){0, 0}), q, AX_i, AX_d);
 }
@@ -108,11 +157,12 @@ rows_load(const struct rows *r, struct sched *s)
 void
 rows_output(const struct rows *r, struct sched *s, struct stmt_list *out)
 {
+    tx_ref m = tx_dim(s->p, DIM_M);
     if (!r->may_fold) {
         schedule_output(s, view_arg(s, 3, s->at[2], s->ni), out);
         return;
     }
-    tile_view o = local_rows(s, "o", tx_dim(s->p, DIM_M));
+    tile_view o = local_tile(s, "o", false, s->max_ni, m, s->ni, m);
     schedule_output(s, o, out);
     stmt_add(out, copy_rows(r, s, 3, o, false));
 }
@@ -124,4 +174,20 @@ rows_close(const struct rows *r, struct sched *s, struct stmt_list *body)
         return;
     stmt_let(s, r->var_group, r->group, body);
     stmt_let(s, r->var_fold, r->fold, body);
+}
+
+void
+rows_close_task(const struct rows *r, struct sched *s, struct stmt_list *body)
+{
+    struct tile_prog *p = s->p;
+    if (r->may_share) {
+        tx_ref most = tx_num(p, SHARED_HEADS), task = tx_var(p, r->var_task);
+        tx_ref g = tx_var(p, r->var_key_head), base = tx_op2(p, TX_MUL, g, r->width);
+        tx_ref next = tx_op2(p, TX_ADD, tx_var(p, r->var_first), most);
+        stmt_let(s, r->var_end, tx_op2(p, TX_MIN, next, tx_op2(p, TX_ADD, base, r->width)), body);
+        tx_ref block = tx_op2(p, TX_SUB, task, tx_op2(p, TX_MUL, g, r->blocks));
+        stmt_let(s, r->var_first, tx_op2(p, TX_ADD, base, tx_op2(p, TX_MUL, most, block)), body);
+        stmt_let(s, r->var_key_head, tx_op2(p, TX_FDIV, task, r->blocks), body);
+    }
+    rows_close(r, s, body);
 }

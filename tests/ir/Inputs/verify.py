@@ -17,7 +17,7 @@ def tiles(name):
 stream, linear = tiles("rbf"), tiles("quadratic")
 # text, what is edited (a regular expression), replacement, message
 cases = [
-    (stream, r"buffer acc(\d+) local acc 1", r"buffer acc\1 local acc 2", "must have one plane"),
+    (stream, r"buffer acc(\d+) local acc 4", r"buffer acc\1 local acc -4", "has a negative extent"),
     (stream, r"buffer den(\d+) local acc", r"buffer den\1 local io", "only arguments hold io elements"),
     (stream, r"buffer out arg io 1 x n_q", "buffer out arg io 1 x n", "argument out must be io 1 x n_q x M"),
     (stream, r"buffer v arg", "buffer w arg", "the arguments are q, k, v and out"),
@@ -26,8 +26,8 @@ cases = [
     (stream, r"    lowest max\d+\[", "    lowest maxx[", "unknown buffer 'maxx'"),
     (stream, r" copy out\[%b, ", " copy q[%b, ", "argument q is only read"),
     (stream, r"copy (q\d+\[.*\]) q\[", r"copy \1 out[", "argument out is only written"),
-    (stream, r"    lowest max\d+\[0, 0", "    lowest out[0, 0; 0, 0", "this operand cannot be an argument"),
-    (stream, r"    lowest max0\[0, 0", "    lowest max0[%j4, 0", "loop variable %j4 is used outside its loop|unknown loop"),
+    (stream, r"    lowest max\d+\[[^;]*; 0, 0", "    lowest out[0, 0; 0, 0", "this operand cannot be an argument"),
+    (stream, r"    lowest max0\[([^;]*); 0, 0", r"    lowest max0[\1; %j4, 0", "loop variable %j4 is used outside its loop|unknown loop"),
     (stream, r"for %step in (.*), 1 ", r"for %step in \1, 0 ", "the step of a loop is 0"),
     (stream, r"for %step in", "for %h in", "loop variable %h is in use already|unknown loop variable"),
     (stream, r"for %step in [^,]*", "for 0", "unknown loop variable|for has 1 variable"),
@@ -40,7 +40,7 @@ cases = [
     (stream, r"<i,m>", "<i,1>", "the bound node varies over axis m, its tile does not"),
     (stream, r"<i,m>=acc\d+\[.*?\]", "", "bound node|expected"),
     (stream, r"matmul 1", "matmul 2", "number 1 of matmul is 2, must be from 0 to 1"),
-    (stream, r"\n  phase", "\n  zero acc1[0, 0 : 64 x M]\n  phase", "phases belong at the top"),
+    (stream, r"\n  phase", "\n  zero acc1[0; 0, 0 : 64 x M]\n  phase", "phases belong at the top"),
     (stream, r"\n( +)zero acc", r"\n\1phase 1, 1, 1 {\n\1}\n\1zero acc", "phases belong at the top"),
     (stream, r"/\^64", "/0", "division by zero"),
     (stream, r"/\^64", "/$99", r"\$99 is not defined here"),
