@@ -236,8 +236,9 @@ cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprog
                 (o->stepping == CG_STEP_CACHE   ? ATTN_STEP_CACHE
                  : o->stepping == CG_STEP_STATE ? ATTN_STEP_STATE
                                                 : 0);
-    val fields[12] = {c32(&x, ATTN_ABI),
+    val fields[13] = {c32(&x, ATTN_ABI),
                       c32(&x, f->type == TYPE_F64 ? ATTN_TYPE_F64 : ATTN_TYPE_F32),
+                      c32(&x, f->acc == TYPE_F64 ? ATTN_TYPE_F64 : ATTN_TYPE_F32),
                       c32(&x, flags),
                       c32(&x, f->ndims),
                       c32(&x, tile_arg_count(f)),
@@ -248,7 +249,7 @@ cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprog
                       tensors_table(&x),
                       scalars_table(&x),
                       entries_table(&x, progs, nprogs, o, phases, plans)};
-    val init = record(&x, fields, 12);
+    val init = record(&x, fields, 13);
     val kernel = LLVMAddGlobal(m->mod, LLVMTypeOf(init),
                                arena_printf(m->arena, "%s_kernel", f->name));
     LLVMSetInitializer(kernel, init);

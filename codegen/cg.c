@@ -122,51 +122,156 @@ cg_mask(struct cg *g, val count)
 
 /* LLVM 22 took the alignment operand out of the masked intrinsics and into an attribute. */
 static val
-masked_call(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args, int align_at,
-            unsigned n)
+masked_call(struct cg *g, const char *name, LLVMTypeRef *ov, val *args, int align_at, unsigned n,
+            int size)
 {
     val a[4];
     unsigned k = 0;
     for (unsigned i = 0; i < n; i++) {
         if (LLVM_VERSION_MAJOR < 22 && (int)i == align_at)
-            a[k++] = LLVMConstInt(g->i32, (unsigned)g->esize, 0);
+            a[k++] = LLVMConstInt(g->i32, (unsigned)size, 0);
         a[k++] = args[i];
     }
-    val call = cg_call_intrinsic(g, name, ov, nov, a, k);
+    val call = cg_call_intrinsic(g, name, ov, 2, a, k);
     if (LLVM_VERSION_MAJOR >= 22) {
         unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
-        LLVMAttributeRef at = LLVMCreateEnumAttribute(g->ctx, kind, (uint64_t)g->esize);
+        LLVMAttributeRef at = LLVMCreateEnumAttribute(g->ctx, kind, (uint64_t)size);
         LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)align_at, at);
     }
     return call;
 }
 
+static val
+masked_load(struct cg *g, LLVMTypeRef type, int size, val addr, val mask)
+{
+    LLVMTypeRef ov[2] = {type, g->ptr};
+    val args[3] = {addr, mask, LLVMConstNull(type)};
+    return masked_call(g, "llvm.masked.load", ov, args, 1, 3, size);
+}
+
+static void
+masked_store(struct cg *g, LLVMTypeRef type, int size, val v, val addr, val mask)
+{
+    LLVMTypeRef ov[2] = {type, g->ptr};
+    val args[3] = {v, addr, mask};
+    masked_call(g, "llvm.masked.store", ov, args, 2, 3, size);
+}
+
+static val
+gather(struct cg *g, LLVMTypeRef element, LLVMTypeRef type, int size, val base, val index, val mask)
+{
+    LLVMTypeRef pv = LLVMVectorType(g->ptr, (unsigned)g->vl);
+    LLVMTypeRef ov[2] = {type, pv};
+    val ptrs = LLVMBuildGEP2(g->b, element, base, &index, 1, "");
+    if (!mask)
+        mask = LLVMConstAllOnes(LLVMVectorType(g->i1, (unsigned)g->vl));
+    val args[3] = {ptrs, mask, LLVMConstNull(type)};
+    return masked_call(g, "llvm.masked.gather", ov, args, 1, 3, size);
+}
+
 val
 cg_masked_load(struct cg *g, val addr, val mask)
 {
-    LLVMTypeRef ov[2] = {g->vec, g->ptr};
-    val args[3] = {addr, mask, LLVMConstNull(g->vec)};
-    return masked_call(g, "llvm.masked.load", ov, 2, args, 1, 3);
+    return masked_load(g, g->vec, g->esize, addr, mask);
 }
 
 void
 cg_masked_store(struct cg *g, val v, val addr, val mask)
 {
-    LLVMTypeRef ov[2] = {g->vec, g->ptr};
-    val args[3] = {v, addr, mask};
-    masked_call(g, "llvm.masked.store", ov, 2, args, 2, 3);
+    masked_store(g, g->vec, g->esize, v, addr, mask);
 }
 
 val
 cg_gather(struct cg *g, val base, val index, val mask)
 {
-    LLVMTypeRef pv = LLVMVectorType(g->ptr, (unsigned)g->vl);
-    LLVMTypeRef ov[2] = {g->vec, pv};
-    val ptrs = LLVMBuildGEP2(g->b, g->acc, base, &index, 1, "");
-    if (!mask)
-        mask = LLVMConstAllOnes(LLVMVectorType(g->i1, (unsigned)g->vl));
-    val args[3] = {ptrs, mask, LLVMConstNull(g->vec)};
-    return masked_call(g, "llvm.masked.gather", ov, 2, args, 1, 3);
+    return gather(g, g->acc, g->vec, g->esize, base, index, mask);
+}
+
+/* ---- tensors ---- */
+
+val
+cg_widen(struct cg *g, val x)
+{
+    if (g->io == g->acc)
+        return x;
+    return LLVMBuildFPExt(g->b, x, LLVMTypeOf(x) == g->io ? g->acc : g->vec, "");
+}
+
+val
+cg_narrow(struct cg *g, val x)
+{
+    if (g->io == g->acc)
+        return x;
+    return LLVMBuildFPTrunc(g->b, x, LLVMTypeOf(x) == g->acc ? g->io : g->iovec, "");
+}
+
+val
+cg_io_at(struct cg *g, val base, val index)
+{
+    return LLVMBuildInBoundsGEP2(g->b, g->io, base, &index, 1, "");
+}
+
+static val
+io_load(struct cg *g, LLVMTypeRef type, val addr)
+{
+    val v = LLVMBuildLoad2(g->b, type, addr, "");
+    LLVMSetAlignment(v, (unsigned)g->io_size);
+    return cg_widen(g, v);
+}
+
+val
+cg_io_load(struct cg *g, val addr, val mask)
+{
+    return mask ? cg_widen(g, masked_load(g, g->iovec, g->io_size, addr, mask))
+                : io_load(g, g->iovec, addr);
+}
+
+val
+cg_io_load_one(struct cg *g, val addr)
+{
+    return io_load(g, g->io, addr);
+}
+
+val
+cg_io_gather(struct cg *g, val base, val index, val mask)
+{
+    return cg_widen(g, gather(g, g->io, g->iovec, g->io_size, base, index, mask));
+}
+
+static bool
+is_tensor(const struct cg *g, const tile_view *v)
+{
+    return g->p->bufs[v->buf].kind == BUF_ARG;
+}
+
+val
+cg_get(struct cg *g, const tile_view *v, val row, val col, val mask)
+{
+    val addr = cg_view_addr(g, v, row, col);
+    if (is_tensor(g, v))
+        return cg_io_load(g, addr, mask);
+    return mask ? cg_masked_load(g, addr, mask) : cg_load(g, g->vec, addr);
+}
+
+val
+cg_get_one(struct cg *g, const tile_view *v, val row, val col)
+{
+    val addr = cg_view_addr(g, v, row, col);
+    return is_tensor(g, v) ? cg_io_load_one(g, addr) : cg_load(g, g->acc, addr);
+}
+
+void
+cg_put(struct cg *g, val x, const tile_view *v, val row, val col, val mask)
+{
+    val addr = cg_view_addr(g, v, row, col);
+    bool tensor = is_tensor(g, v);
+    int size = tensor ? g->io_size : g->esize;
+    if (tensor)
+        x = cg_narrow(g, x);
+    if (mask)
+        masked_store(g, tensor ? g->iovec : g->vec, size, x, addr, mask);
+    else
+        LLVMSetAlignment(LLVMBuildStore(g->b, x, addr), (unsigned)size);
 }
 
 val
@@ -396,5 +501,5 @@ cg_view_addr(struct cg *g, const tile_view *v, val row, val col)
         val plane = cg_mul(g, cg_tx(g, b->rows), g->ld[v->buf]);
         off = cg_add(g, off, cg_mul(g, plane, cg_tx(g, v->b)));
     }
-    return cg_at(g, g->base[v->buf], off);
+    return b->kind == BUF_ARG ? cg_io_at(g, g->base[v->buf], off) : cg_at(g, g->base[v->buf], off);
 }

@@ -41,7 +41,8 @@ struct cg {
     const struct ir_func *f;
     LLVMTypeRef i1, i8, i32, i64, f64, ptr, acc, vec,
         ivec;                        /* acc: float or double; vec: of vl; ivec: i32 */
-    int vl, esize;                   /* lanes of vec, bytes of acc */
+    LLVMTypeRef io, iovec;           /* the tensors' type: acc or a narrower one */
+    int vl, esize, io_size;          /* lanes of vec, bytes of acc and io */
     val fn, slots, shared, local;    /* the function and its arguments */
     val *dims;                       /* i64 per dim */
     val *vars;                       /* i64 per loop variable */
@@ -70,6 +71,9 @@ val cg_mask(struct cg *g, val count);
 val cg_masked_load(struct cg *g, val addr, val mask);
 void cg_masked_store(struct cg *g, val v, val addr, val mask);
 val cg_gather(struct cg *g, val base, val index_vec64, val mask);
+/* acc or vec from io or iovec, and back: nothing to do where they are the same. */
+val cg_widen(struct cg *g, val x);
+val cg_narrow(struct cg *g, val x);
 val cg_hsum(struct cg *g, val v);                       /* sum of lanes, in a fixed tree order */
 val cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args,
                       unsigned n);
@@ -83,6 +87,16 @@ LLVMBasicBlockRef cg_if(struct cg *g, val cond);
 void cg_fi(struct cg *g, LLVMBasicBlockRef after);
 val cg_tx(struct cg *g, tx_ref x);
 bool cg_tx_const(const struct cg *g, tx_ref x, int64_t *v);
+
+/* Elements of a view, as acc: of a tensor they are converted. mask: valid lanes, NULL: all. */
+val cg_get(struct cg *g, const tile_view *v, val row, val col, val mask);
+val cg_get_one(struct cg *g, const tile_view *v, val row, val col);
+void cg_put(struct cg *g, val x, const tile_view *v, val row, val col, val mask);
+/* The same at an address within a tensor. */
+val cg_io_at(struct cg *g, val base, val index);
+val cg_io_load(struct cg *g, val addr, val mask);
+val cg_io_load_one(struct cg *g, val addr);
+val cg_io_gather(struct cg *g, val base, val index_vec64, val mask);
 
 /* Address of the element (row, col) of a view, and its row stride in elements. */
 val cg_view_addr(struct cg *g, const tile_view *v, val row, val col);

@@ -168,21 +168,15 @@ ev_int(struct expr *e, ir_ref n, LLVMTypeRef type)
 
 /* ---- leaves in memory ---- */
 
+/* Elements `stride` apart, as indexes of a gather. */
 static val
-load_lanes(struct expr *e, val addr)
-{
-    return e->at->lanes ? cg_masked_load(e->g, addr, e->at->lanes) : cg_load(e->g, e->g->vec, addr);
-}
-
-static val
-gather_lanes(struct expr *e, val addr, val stride)
+lane_indexes(struct expr *e, val stride)
 {
     struct cg *g = e->g;
     LLVMTypeRef lv = LLVMVectorType(g->i64, (unsigned)g->vl);
     val s = LLVMBuildInsertElement(g->b, LLVMGetPoison(lv), stride, LLVMConstInt(g->i32, 0, 0), "");
     s = LLVMBuildShuffleVector(g->b, s, LLVMGetPoison(lv), LLVMConstNull(g->ivec), "");
-    val idx = LLVMBuildMul(g->b, LLVMBuildZExt(g->b, iota(g), lv, ""), s, "");
-    return cg_gather(g, addr, idx, e->at->lanes);
+    return LLVMBuildMul(g->b, LLVMBuildZExt(g->b, iota(g), lv, ""), s, "");
 }
 
 static val
@@ -199,12 +193,16 @@ ev_bind(struct expr *e, const struct tile_bind *b)
               : ax[k] == e->at->s->red_axis ? e->at->red : NULL;
     if (!ix[0] || !ix[1])
         ICE("a bound tile runs over an axis the map does not have");
-    val addr = cg_view_addr(g, &b->view, ix[0], ix[1]);
-    if (col != AX_UNIT && b->col_axis == col) /* padded rows: whole vectors are safe */
-        return cg_is_padded(g, &b->view) ? cg_load(g, g->vec, addr) : load_lanes(e, addr);
-    if (col != AX_UNIT && b->row_axis == col)
-        return gather_lanes(e, addr, cg_view_ld(g, &b->view));
-    return cg_splat(g, cg_load(g, g->acc, addr));
+    bool tensor = !cg_is_padded(g, &b->view); /* padded rows: whole vectors are safe */
+    if (col != AX_UNIT && b->col_axis == col)
+        return cg_get(g, &b->view, ix[0], ix[1], tensor ? e->at->lanes : NULL);
+    if (col != AX_UNIT && b->row_axis == col) {
+        val addr = cg_view_addr(g, &b->view, ix[0], ix[1]);
+        val at = lane_indexes(e, cg_view_ld(g, &b->view));
+        return tensor ? cg_io_gather(g, addr, at, e->at->lanes)
+                      : cg_gather(g, addr, at, e->at->lanes);
+    }
+    return cg_splat(g, cg_get_one(g, &b->view, ix[0], ix[1]));
 }
 
 /* One tensor element per lane: address from the axes' indexes and the tensor's strides. */
@@ -231,10 +229,11 @@ ev_tensor(struct expr *e, uint32_t arg, int rank, const uint8_t *axes, const int
             lane_stride = lane_stride ? cg_add(g, lane_stride, stride) : stride;
         }
     }
-    addr = cg_at(g, addr, off);
+    addr = cg_io_at(g, addr, off);
     if (!lane_stride)
-        return cg_splat(g, cg_load(g, g->acc, addr));
-    return unit ? load_lanes(e, addr) : gather_lanes(e, addr, lane_stride);
+        return cg_splat(g, cg_io_load_one(g, addr));
+    return unit ? cg_io_load(g, addr, e->at->lanes)
+                : cg_io_gather(g, addr, lane_indexes(e, lane_stride), e->at->lanes);
 }
 
 static val

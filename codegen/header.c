@@ -33,9 +33,9 @@ cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping steppi
         out, "/* Attention kernel `%s`, compiled by attnc. Link with its object and libattn.\n *\n",
         f->name);
     str_printf(out,
-               " * Tensors (%s, CPU):\n *   q        [B, H, n_q, D]\n *   k        [B, G, n, D]\n"
+               " * Tensors (%s, CPU%s):\n *   q        [B, H, n_q, D]\n *   k        [B, G, n, D]\n"
                " *   v        [B, G, n, M]      G divides H\n *   out      [B, H, n_q, M]\n",
-               type);
+               type, f->acc != f->type ? "; sums and states float64" : "");
     for (uint32_t k = 0; k < f->nparams; k++)
         if (f->params[k].rank)
             put_shape(f, &f->params[k], out);

@@ -147,10 +147,13 @@ cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p, const s
     g->i64 = LLVMInt64TypeInContext(g->ctx);
     g->f64 = LLVMDoubleTypeInContext(g->ctx);
     g->ptr = LLVMPointerTypeInContext(g->ctx, 0);
-    g->acc = g->f->type == TYPE_F64 ? g->f64 : LLVMFloatTypeInContext(g->ctx);
-    g->esize = g->f->type == TYPE_F64 ? 8 : 4;
+    g->acc = g->f->acc == TYPE_F64 ? g->f64 : LLVMFloatTypeInContext(g->ctx);
+    g->esize = g->f->acc == TYPE_F64 ? 8 : 4;
+    g->io = g->f->type == TYPE_F64 ? g->f64 : LLVMFloatTypeInContext(g->ctx);
+    g->io_size = g->f->type == TYPE_F64 ? 8 : 4;
     g->vl = t->bits / 8 / g->esize;
     g->vec = LLVMVectorType(g->acc, (unsigned)g->vl);
+    g->iovec = LLVMVectorType(g->io, (unsigned)g->vl);
     g->ivec = LLVMVectorType(g->i32, (unsigned)g->vl);
     g->dims = ARENA_ARRAY(m->arena, val, g->f->ndims);
     g->vars = ARENA_ARRAY(m->arena, val, TILE_MAX_VARS);

@@ -55,7 +55,7 @@ map_rows(struct cg *g, const struct map_job *j, val r, val col, val mask, int co
         struct cg_point at = {.s = s, .row = row, .col = col, .red = NULL, .lanes = mask};
         val v = cg_expr(g, s->node, &at);
         if (j->store)
-            store_lanes(g, v, cg_view_addr(g, &s->v[0], row, col), mask);
+            cg_put(g, v, &s->v[0], row, col, mask);
         if (j->reduce != KEEP)
             cg_store(g, combine(g, j, cg_load(g, g->vec, acc[k]), v), acc[k]);
     }

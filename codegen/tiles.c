@@ -15,11 +15,7 @@ static void
 fill_column(struct cg *g, val col, val mask, void *arg)
 {
     struct fill_job *j = arg;
-    val addr = cg_view_addr(g, &j->s->v[0], j->row, col), v = cg_splat_f(g, j->value);
-    if (mask)
-        cg_masked_store(g, v, addr, mask);
-    else
-        cg_store(g, v, addr);
+    cg_put(g, cg_splat_f(g, j->value), &j->s->v[0], j->row, col, mask);
 }
 
 static void
@@ -59,13 +55,6 @@ struct row_job {
     enum { COPY, ADD, SCALE_BY_NUMBER, SCALE_BY_ROW } what;
 };
 
-static val
-load_any(struct cg *g, const tile_view *v, val row, val col, val mask)
-{
-    val addr = cg_view_addr(g, v, row, col);
-    return mask ? cg_masked_load(g, addr, mask) : cg_load(g, g->vec, addr);
-}
-
 static void
 row_column(struct cg *g, val col, val mask, void *arg)
 {
@@ -73,19 +62,15 @@ row_column(struct cg *g, val col, val mask, void *arg)
     const tile_view *v = j->s->v;
     val r;
     if (j->what == COPY || j->what == ADD) {
-        r = load_any(g, &v[1], j->row, col, mask);
+        r = cg_get(g, &v[1], j->row, col, mask);
     } else {
-        val x = load_any(g, &v[0], j->row, col, mask);
-        val y = j->what == SCALE_BY_ROW ? load_any(g, &v[1], cg_i(g, 0), col, mask) : j->number;
+        val x = cg_get(g, &v[0], j->row, col, mask);
+        val y = j->what == SCALE_BY_ROW ? cg_get(g, &v[1], cg_i(g, 0), col, mask) : j->number;
         r = LLVMBuildFMul(g->b, x, y, "");
     }
     if (j->what == ADD)
-        r = LLVMBuildFAdd(g->b, load_any(g, &v[0], j->row, col, mask), r, "");
-    val addr = cg_view_addr(g, &v[0], j->row, col);
-    if (mask)
-        cg_masked_store(g, r, addr, mask);
-    else
-        cg_store(g, r, addr);
+        r = LLVMBuildFAdd(g->b, cg_get(g, &v[0], j->row, col, mask), r, "");
+    cg_put(g, r, &v[0], j->row, col, mask);
 }
 
 void
@@ -143,7 +128,7 @@ cg_tile_transpose(struct cg *g, const struct tile_stmt *s)
 {
     struct cg_loop r = cg_loop(g, cg_i(g, 0), cg_tx(g, s->v[0].cols), cg_i(g, 1));
     struct cg_loop c = cg_loop(g, cg_i(g, 0), cg_tx(g, s->v[0].rows), cg_i(g, 1));
-    val v = cg_load(g, g->acc, cg_view_addr(g, &s->v[1], r.iv, c.iv));
+    val v = cg_get_one(g, &s->v[1], r.iv, c.iv);
     cg_store(g, v, cg_view_addr(g, &s->v[0], c.iv, r.iv));
     cg_end(g, &c);
     cg_end(g, &r);
@@ -158,14 +143,9 @@ static void
 double_column(struct cg *g, val col, val mask, void *arg)
 {
     struct double_job *j = arg;
-    val x = load_any(g, &j->s->v[1], j->row, col, mask);
-    for (int k = 0; k < 2; k++) {
-        val addr = cg_view_addr(g, &j->s->v[0], j->row, k ? cg_add(g, col, j->width) : col);
-        if (mask)
-            cg_masked_store(g, x, addr, mask);
-        else
-            cg_store(g, x, addr);
-    }
+    val x = cg_get(g, &j->s->v[1], j->row, col, mask);
+    for (int k = 0; k < 2; k++)
+        cg_put(g, x, &j->s->v[0], j->row, k ? cg_add(g, col, j->width) : col, mask);
 }
 
 void
@@ -187,7 +167,7 @@ running_column(struct cg *g, val col, val mask, void *arg)
     struct vm vm = {.ctx = g->ctx, .mod = g->mod, .b = g->b, .ty = g->vec, .fma = g->t->fma != 0,
                     .avx512 = g->t->bits == 512};
     val zero = cg_i(g, 0), addr = cg_view_addr(g, &s->v[0], zero, col);
-    val old = cg_load(g, g->vec, addr), fresh = load_any(g, &s->v[1], zero, col, mask);
+    val old = cg_load(g, g->vec, addr), fresh = cg_get(g, &s->v[1], zero, col, mask);
     val t = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, old, fresh, ""), old, fresh, "");
     val e = vm_emit(&vm, IR_exp, LLVMBuildFSub(g->b, old, t, ""), NULL);
     e = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOEQ, old, t, ""), cg_splat_f(g, 1), e,
@@ -228,7 +208,7 @@ colsum_column(struct cg *g, val col, val mask, void *arg)
     val sum = LLVMBuildFAdd(g->b, LLVMBuildFAdd(g->b, a[0], a[1], ""),
                             LLVMBuildFAdd(g->b, a[2], a[3], ""), "");
     val addr = cg_view_addr(g, &s->v[0], cg_i(g, 0), col);
-    val old = load_any(g, &s->v[0], cg_i(g, 0), col, mask);
+    val old = cg_get(g, &s->v[0], cg_i(g, 0), col, mask);
     val r = LLVMBuildFAdd(g->b, old, sum, "");
     if (mask)
         cg_masked_store(g, r, addr, mask);
@@ -251,8 +231,8 @@ static void
 rowdot_column(struct cg *g, val col, val mask, void *arg)
 {
     struct rowdot_job *j = arg;
-    val x = load_any(g, &j->s->v[1], j->row, col, mask);
-    val y = load_any(g, &j->s->v[2], cg_i(g, 0), col, mask);
+    val x = cg_get(g, &j->s->v[1], j->row, col, mask);
+    val y = cg_get(g, &j->s->v[2], cg_i(g, 0), col, mask);
     cg_store(g, cg_fma(g, x, y, cg_load(g, g->vec, j->acc)), j->acc);
 }
 
@@ -280,7 +260,7 @@ static void
 finite_column(struct cg *g, val col, val mask, void *arg)
 {
     struct finite_job *j = arg;
-    val x = LLVMBuildFMul(g->b, load_any(g, j->v, j->row, col, mask), cg_splat_f(g, 0), "");
+    val x = LLVMBuildFMul(g->b, cg_get(g, j->v, j->row, col, mask), cg_splat_f(g, 0), "");
     cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->vec, j->acc), x, ""), j->acc);
 }
 
@@ -317,9 +297,9 @@ static void
 patch_column(struct cg *g, val col, val mask, void *arg)
 {
     struct patch_job *j = arg;
-    val v = load_any(g, &j->s->v[2], j->key, col, mask),
+    val v = cg_get(g, &j->s->v[2], j->key, col, mask),
         addr = cg_view_addr(g, &j->s->v[0], j->row, col);
-    val old = load_any(g, &j->s->v[0], j->row, col, mask), r = cg_fma(g, j->weight, v, old);
+    val old = cg_get(g, &j->s->v[0], j->row, col, mask), r = cg_fma(g, j->weight, v, old);
     if (mask)
         cg_masked_store(g, r, addr, mask);
     else

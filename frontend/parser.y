@@ -70,7 +70,7 @@ leaf(struct ast_parser *p, enum ast_kind kind, span_t at, const char *name)
 %token QUESTION "'?'" COLON "':'" PLUS "'+'" MINUS "'-'" STAR "'*'" SLASH "'/'" CARET "'^'" AT "'@'"
 %token DOT "'·'" OUTER "'⊗'" ROOT "'√'" LT "'<'" GT "'>'" LE "'<='" GE "'>='" EQ "'=='" NE "'!='"
 %token OR "'or'" AND "'and'" NOT "'not'"
-%token ATTENTION "'attention'" DIM "'dim'" TYPE "'type'" PARAM "'param'" LET "'let'" INPUT "'input'"
+%token ATTENTION "'attention'" DIM "'dim'" TYPE "'type'" STATE "'state'" PARAM "'param'" LET "'let'" INPUT "'input'"
 %token OUTPUT "'output'" SIM "'sim'" MASK "'mask'" CAUSAL "'causal'" WINDOW "'window'"
 %token NORMALIZE "'normalize'" KERNELIZE "'kernelize'" ASSERT "'assert'"
 %token <name> WORD "statement" NAME "name" NUMBER "number" SUPER "superscript"
@@ -103,6 +103,7 @@ stmt: ATTENTION NAME                            { $$ = named(stmt(p, AST_ST_ATTE
     | DIM NAME                                  { $$ = named(stmt(p, AST_ST_DIM, @1, @$, NULL), $2, @2); }
     | DIM NAME ASSIGN expr                      { $$ = named(stmt(p, AST_ST_DIM, @1, @$, $4), $2, @2); }
     | TYPE NAME                                 { $$ = named(stmt(p, AST_ST_TYPE, @1, @$, NULL), $2, @2); }
+    | STATE NAME                                { $$ = named(stmt(p, AST_ST_STATE, @1, @$, NULL), $2, @2); }
     | PARAM NAME                                { $$ = named(stmt(p, AST_ST_PARAM, @1, @$, NULL), $2, @2); }
     | PARAM NAME ASSIGN expr                    { $$ = named(stmt(p, AST_ST_PARAM, @1, @$, $4), $2, @2); }
     | PARAM NAME LBRACK some RBRACK             { $$ = listed(named(stmt(p, AST_ST_PARAM, @1, @$, NULL), $2, @2), $4); }

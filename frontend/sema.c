@@ -80,22 +80,54 @@ sema_stmt_dim(struct sema *s, const struct ast_stmt *st)
 }
 
 static void
-sema_stmt_type(struct sema *s, const struct ast_stmt *st)
+judge_state(struct sema *s)
+{
+    const struct ast_stmt *state = s->seen[AST_ST_STATE], *type = s->seen[AST_ST_TYPE];
+    if (!state || !type || s->f->acc >= s->f->type)
+        return;
+    diag_error(s->diag, state->name_span, "state %s is narrower than type %s", state->name,
+               type->name);
+    diag_note(s->diag, type->span, "the tensors' type");
+    s->f->acc = s->f->type;
+}
+
+/* The type a statement names; f32 after an error. */
+static enum ir_type
+named_type(struct sema *s, const struct ast_stmt *st)
 {
     static const char *const types[] = {"f32", "f64", "bf16", "f16"};
-    if (!once(s, st))
-        return;
     for (size_t k = 0; k < 4; k++)
         if (!strcmp(st->name, types[k])) {
             if (k >= 2)
                 diag_error(s->diag, st->name_span, "type %s is not supported yet", st->name);
-            s->f->type = k == 1 ? TYPE_F64 : TYPE_F32;
-            return;
+            return k == 1 ? TYPE_F64 : TYPE_F32;
         }
-    const char *near = str_nearest(st->name, types, 4);
+    const char *near = str_nearest(st->name, types, 2);
     diag_error(s->diag, st->name_span, "unknown type '%s'; types are f32 and f64", st->name);
     if (near)
         diag_help(s->diag, st->name_span, "%s", near);
+    return TYPE_F32;
+}
+
+/* Sums are at least as wide as the tensors, whichever of the two statements comes first. */
+static void
+sema_stmt_type(struct sema *s, const struct ast_stmt *st)
+{
+    if (!once(s, st))
+        return;
+    s->f->type = named_type(s, st);
+    if (!s->seen[AST_ST_STATE])
+        s->f->acc = s->f->type;
+    judge_state(s);
+}
+
+static void
+sema_stmt_state(struct sema *s, const struct ast_stmt *st)
+{
+    if (!once(s, st))
+        return;
+    s->f->acc = named_type(s, st);
+    judge_state(s);
 }
 
 static void

@@ -24,7 +24,7 @@ void ir_print_string(const char *s, struct str *out);
 void ir_print_nodes(const struct ir_func *f, const bool *live, ir_ref *number, struct str *out);
 
 /* Words of the enums in the text, indexed by their values. */
-extern const char *const ir_type_names[2], *const ir_positivity_names[4], *const ir_input_names[3];
+extern const char *const ir_positivity_names[4], *const ir_input_names[3];
 
 /* Why a node with this attribute and these operands (nargs of the op, all existing) is not allowed,
  * in arena a; NULL if it is. n->axes is not looked at. */

@@ -114,7 +114,8 @@ struct ir_binding {
     int32_t num[IR_MAX_RANK];
 };
 
-enum ir_type { TYPE_F32, TYPE_F64 };
+enum ir_type { TYPE_F32, TYPE_F64 }; /* narrowest first */
+extern const char *const ir_type_names[2]; /* "f32" "f64" */
 enum ir_kernelize { KERNELIZE_NONE, KERNELIZE_EXACT };
 enum ir_positivity { POS_UNKNOWN, POS_ANY_SIGN, POS_NONNEG, POS_POSITIVE };
 
@@ -128,7 +129,8 @@ extern const char *const ir_root_names[ROOT_COUNT]; /* "out" "num" ... */
 struct ir_func {
     struct arena *arena;
     const char *name;
-    enum ir_type type;             /* of q, k, v, out */
+    enum ir_type type;             /* of q, k, v, out and tensor params */
+    enum ir_type acc;              /* of sums, features and states: type or a wider one */
     enum ir_kernelize kernelize;
     span_t kernelize_span;
     struct ir_dim *dims;

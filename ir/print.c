@@ -253,7 +253,8 @@ ir_print_nodes(const struct ir_func *f, const bool *live, ir_ref *number, struct
     ir_ref next = 1;
     str_put(out, "attention @");
     ir_print_name(f->name, out);
-    str_printf(out, " %s%s {\n", ir_type_names[f->type],
+    str_printf(out, " %s%s%s%s {\n", ir_type_names[f->type], f->acc != f->type ? " state " : "",
+               f->acc != f->type ? ir_type_names[f->acc] : "",
                f->kernelize == KERNELIZE_EXACT ? " kernelize exact" : "");
     put_dims(f, out);
     put_params(f, out);

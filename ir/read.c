@@ -542,7 +542,15 @@ read_head(struct ir_reader *r)
     if (!t->failed)
         r->f->name = arena_strdup(r->f->arena, name);
     int type = ir_read_choice(r, "type", ir_type_names, 2);
-    r->f->type = type < 0 ? TYPE_F32 : (enum ir_type)type;
+    r->f->type = r->f->acc = type < 0 ? TYPE_F32 : (enum ir_type)type;
+    span_t at = t->tok.span;
+    if (text_take(t, "state")) {
+        int state = ir_read_choice(r, "type", ir_type_names, 2);
+        if (state >= 0 && state < type)
+            ir_read_fail(r, at, "state %s is narrower than type %s", ir_type_names[state],
+                         ir_type_names[type]);
+        r->f->acc = state < type ? r->f->type : (enum ir_type)state;
+    }
     r->f->kernelize_span = t->tok.span;
     if (text_take(t, "kernelize") && text_expect(t, "exact"))
         r->f->kernelize = KERNELIZE_EXACT;

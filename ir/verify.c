@@ -309,6 +309,7 @@ check_roots(const struct ir_func *f, struct arena *a)
                                 f->root[r], axis_text(f, (uint8_t)__builtin_ctzll(extra), a));
     }
     if ((unsigned)f->row_sum > POS_POSITIVE || (unsigned)f->type > TYPE_F64 ||
+        (unsigned)f->acc > TYPE_F64 || f->acc < f->type ||
         (unsigned)f->kernelize > KERNELIZE_EXACT)
         return "the type, kernelize or what is known of the row sum has no meaning";
     return NULL;

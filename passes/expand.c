@@ -251,6 +251,7 @@ pass_expand(struct ir_func *f, struct pass_context *c)
         if (sum) {
             f->root[ROOT_PAIR] = split_node(&x->s, p, at);
             c->why->blocks = x->n;
+            c->why->cancels = !features_nonneg(f, f->root[ROOT_PAIR]);
             c->why->expansion = math_text(f, f->root[ROOT_PAIR]);
             c->why->proof = arena_printf(
                 f->arena,

@@ -23,6 +23,7 @@ struct derivation {
     const char *proof;       /* how the identity was proven: "3 monomials ... agree", or NULL */
     const char *before, *after; /* the rewrite */
     int blocks;              /* terms of the split */
+    bool cancels;            /* the terms of the expanded row sum can be of both signs */
 };
 
 struct pass_context {

@@ -87,6 +87,17 @@ sign_of(const struct ir_func *f, ir_ref n)
     return ANY;
 }
 
+bool
+features_nonneg(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    bool inner = x->op == IR_powi || x->op == IR_mul || x->op == IR_add || x->op == IR_rsum;
+    for (int k = 0; inner && k < x->nargs; k++)
+        if (!features_nonneg(f, x->arg[k]))
+            return sign_of(f, n) != ANY && x->op == IR_add; /* 1 + elu */
+    return inner || sign_of(f, n) != ANY;
+}
+
 /* ---- polynomials in one score ---- */
 
 /* sim = P(s) / den with integer coefficients; s is the one dot it depends on. */

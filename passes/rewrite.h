@@ -61,6 +61,10 @@ bool has_axis(const struct ir_func *f, ir_ref n, uint8_t axis);
 /* ir_print_math into the function's arena. */
 const char *math_text(const struct ir_func *f, ir_ref n);
 
+/* True if n, a polynomial of dots, is proven to be >= 0 feature by feature: none of the products
+ * that its powers and dots multiply out to can be negative, so that sums of them never cancel. */
+bool features_nonneg(const struct ir_func *f, ir_ref n);
+
 /* True if a and b (which must have the same dims and params) compute the same `out` on random
  * inputs of the given sizes: exactly, in GF(2^61 - 1), or within a tolerance in f64 where the
  * programs use functions the field does not have. *why names the first difference, or what could

@@ -600,7 +600,7 @@ fill_mixed(struct sched *s, ir_ref n)
         struct tile_stmt *z = tile_stmt_new(s->p, TILE_zero), *m = tile_stmt_new(s->p, TILE_matmul);
         z->v[0] = m->v[0] = dst;
         m->v[2] = transposed_tile(s, qv, axis);
-        bool direct = s->f->nodes[kv].op == IR_input;
+        bool direct = s->f->nodes[kv].op == IR_input && s->f->acc == s->f->type;
         m->v[1] = direct ? view_arg(s, 1, s->at[3], s->nj) : vector_tile(s, kv, axis);
         stmt_add(s->mixed, z);
         stmt_add(s->mixed, m);
@@ -619,7 +619,7 @@ value_tile(struct sched *s)
 {
     tile_view v = view_arg(s, 2, s->at[3], s->nj);
     int64_t m;
-    if (tx_is_num(s->p, v.cols, &m) && m % 16 == 0)
+    if (s->f->acc == s->f->type && tx_is_num(s->p, v.cols, &m) && m % 16 == 0)
         return v;
     tx_ref zero = tx_num(s->p, 0);
     struct tile_stmt *c = tile_stmt_new(s->p, TILE_copy);

@@ -59,7 +59,7 @@ const char *attn_message(void);
 /* ---- description of a kernel: enough to bind from any language ---- */
 
 enum {
-    ATTN_ABI = 2,
+    ATTN_ABI = 3,
     ATTN_MAX_RANK = 6,
     ATTN_MAX_DIMS = 64,
     ATTN_MAX_TENSORS = 40, /* q, k, v and out among them */
@@ -129,7 +129,8 @@ typedef struct attn_entry {
 } attn_entry;
 
 typedef struct attn_kernel {
-    int32_t abi, type, flags;
+    int32_t abi, type, state;        /* type of the tensors; of sums, features and states */
+    int32_t flags;
     int32_t ndims, ntensors, nscalars, nentries;
     const char *name;
     const attn_dim *dims;

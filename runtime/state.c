@@ -102,6 +102,7 @@ kernel_hash(const attn_kernel *k)
 {
     uint64_t h = hash_text(0xcbf29ce484222325u, k->name);
     h = hash(h, &k->type, sizeof k->type);
+    h = hash(h, &k->state, sizeof k->state);
     for (int d = 0; d < k->ndims; d++)
         h = hash(hash_text(h, k->dims[d].name), &k->dims[d].size, sizeof k->dims[d].size);
     for (int t = 0; t < k->ntensors; t++)

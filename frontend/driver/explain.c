@@ -42,11 +42,25 @@ print_dims(const struct ir_func *f)
     str_free(&s);
 }
 
+/* What the state form does to a row sum that is small where its terms are not, or NULL. */
+static const char *
+cancellation(const struct unit *u)
+{
+    if (!u->why.cancels)
+        return NULL;
+    return u->source_func->acc == TYPE_F64
+               ? "the features of a row are summed before they meet; where they cancel, f64 keeps "
+                 "about 15 digits less those of the condition (attnc check)"
+               : "the features of a row are summed before they meet; where they cancel, an f32 sum "
+                 "loses the digits of the condition (attnc check): `state f64;` keeps them";
+}
+
 static void
 explain_text(const struct unit *u)
 {
     const struct ir_func *f = u->source_func;
-    printf("attention %s (%s)\n\nmeaning\n", f->name, f->type == TYPE_F64 ? "f64" : "f32");
+    printf("attention %s (%s%s%s)\n\nmeaning\n", f->name, ir_type_names[f->type],
+           f->acc != f->type ? ", state " : "", f->acc != f->type ? ir_type_names[f->acc] : "");
     formula(f, "similarity", f->root[ROOT_SIM]);
     formula(f, "visible when", f->root[ROOT_MASK]);
     formula(f, "row sum z", f->root[ROOT_DEN]);
@@ -65,6 +79,7 @@ explain_text(const struct unit *u)
         line("rewrite", f->kernelize ? "none" : "none asked for (no kernelize statement)");
     printf("\nrow sum\n  %-14s %s%s%s\n", "z", positivity_words[u->func->row_sum],
            u->func->row_sum_why ? ": " : "", u->func->row_sum_why ? u->func->row_sum_why : "");
+    line("cancellation", cancellation(u));
     printf("\nschedule\n  %-14s %s\n", u->prog->entry, u->prog->schedule);
     line("mask", u->prog->skipped);
     if (u->stepping == STEP_NONE)
@@ -110,6 +125,9 @@ explain_json(const struct unit *u)
     json_text("proof", u->why.proof, false);
     json_text("row_sum", positivity_keys[u->func->row_sum], false);
     json_text("row_sum_why", u->func->row_sum_why, false);
+    json_text("cancellation", cancellation(u), false);
+    json_text("type", ir_type_names[u->source_func->type], false);
+    json_text("state", ir_type_names[u->source_func->acc], false);
     json_text("entry", u->prog->entry, false);
     json_text("schedule", u->prog->schedule, true);
     puts("}");

@@ -1,7 +1,7 @@
 /* Native code, bit for bit: real programs, every instruction set this machine has, every shape of
- * {1,2,3,7,16,17,64,65}^3 for n, D, M, grouped heads, n_q other than n, padded strides, one worker
- * and three; and one query over a long cache, where the keys are split, by one to four workers. The
- * programs and what must come out are in exact.c. */
+ * {1,2,3,7,16,17,64,65}^3 for n, D, M, grouped heads, n_q other than n, padded strides, f32 tensors
+ * with f64 sums, one worker and three; and one query over a long cache, where the keys are split,
+ * by one to four workers. The programs and what must come out are in exact.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@ struct config {
     enum ir_type type;
     const struct schedule_tuning *tuning;
     int64_t D, M; /* fixed sizes, or 0 */
+    bool wide;    /* state f64 */
 };
 
 enum { ROWS = 4 };
@@ -41,7 +42,8 @@ report(const struct exact_case *c, const struct native *n, const struct config *
     if (failed++ > 30)
         return;
     printf("FAILED %s %s %s, tile %d, %d workers, ", c->p->name, n->target->name,
-           f->type == TYPE_F64 ? "f64" : "f32", f->tuning->query_tile, threads);
+           f->wide ? "f32 in f64" : f->type == TYPE_F64 ? "f64" : "f32", f->tuning->query_tile,
+           threads);
     printf("B=%lld H=%lld G=%lld n_q=%lld n=%lld D=%lld M=%lld%s: ", (long long)d[0],
            (long long)d[1], (long long)d[2], (long long)d[3], (long long)d[4], (long long)d[5],
            (long long)d[6], f->D ? " fixed" : "");
@@ -110,10 +112,12 @@ static bool
 open_all(struct native *kernels, int *count, const struct exact_program *p, const struct config *f)
 {
     struct dim_override fixed[2] = {{"D", f->D}, {"M", f->M}};
-    bool ok = true;
+    char text[512];
+    bool ok = snprintf(text, sizeof text, "%s%s", f->wide ? "state f64; " : "", p->text) <
+              (int)sizeof text;
     *count = 0;
     for (const struct cg_target *t; ok && (t = native_row(*count)) && *count < ROWS;)
-        ok = native_open(&kernels[(*count)++], p->name, p->text, f->type, fixed, f->D ? 2 : 0,
+        ok = native_open(&kernels[(*count)++], p->name, text, f->type, fixed, f->D ? 2 : 0,
                          f->tuning, t);
     if (!ok)
         failed++;
@@ -202,10 +206,11 @@ static void
 run_program(const struct exact_program *p)
 {
     const struct schedule_tuning *usual = &schedule_default_tuning;
-    grid(p, &(struct config){TYPE_F32, usual, 0, 0}, STEP);
-    grid(p, &(struct config){TYPE_F64, &small, 0, 0}, STEP);
+    grid(p, &(struct config){TYPE_F32, usual, 0, 0, false}, STEP);
+    grid(p, &(struct config){TYPE_F64, &small, 0, 0, false}, STEP);
+    grid(p, &(struct config){TYPE_F32, &small, 0, 0, true}, STEP + 6);
     if (p->several)
-        grid(p, &(struct config){TYPE_F32, &small, 0, 0}, STEP + 2);
+        grid(p, &(struct config){TYPE_F32, &small, 0, 0, false}, STEP + 2);
 }
 
 /* Fixed D and M make other code: loops of known length, no remainders. */
@@ -215,7 +220,7 @@ run_fixed(const struct exact_program *p)
     static const int64_t pairs[][2] = {{1, 17}, {3, 64}, {7, 1}, {16, 65}, {17, 16}, {64, 64}};
     for (unsigned k = 0; k < sizeof pairs / sizeof *pairs; k++)
         grid(p, &(struct config){k == 3 ? TYPE_F64 : TYPE_F32, &schedule_default_tuning,
-                                 pairs[k][0], pairs[k][1]}, 1);
+                                 pairs[k][0], pairs[k][1], k % 2 != 0}, 1);
 }
 
 /* One query (or three, of five heads that share a key head) over a cache of keys, whatever the
@@ -292,8 +297,8 @@ main(int argc, char **argv)
         if (argc > 1 && strcmp(argv[1], p->name))
             continue;
         run_program(p);
-        decode(p, &(struct config){TYPE_F32, &schedule_default_tuning, 0, 0});
-        decode(p, &(struct config){TYPE_F64, &small, 0, 0});
+        decode(p, &(struct config){TYPE_F32, &schedule_default_tuning, 0, 0, p->several});
+        decode(p, &(struct config){TYPE_F64, &small, 0, 0, false});
         if (p->several)
             run_fixed(p);
         if (p->result == HARDMAX)

@@ -54,10 +54,10 @@ def tiles(path, options, tuning, object_too):
 
 
 sources = sorted(glob.glob(os.path.join(examples, "*.attn")))
-for source in sources:
+for k, source in enumerate(sources):
     double = os.path.join(temp, os.path.basename(source))
     with open(source, encoding="utf-8") as f, open(double, "w", encoding="utf-8") as g:
-        g.write("type f64;\n" + f.read().replace("type f32;", ""))
+        g.write(("state f64;\n" if k % 2 else "type f64;\n") + f.read().replace("type f32;", ""))
     sizes = ("-D", "n=96", "-D", "M=24") if "D =" in open(source, encoding="utf-8").read() else ("-D", "D=40", "-D", "M=16")
     axis_ir(source)
     axis_ir(double, *sizes)

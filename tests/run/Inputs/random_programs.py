@@ -60,7 +60,7 @@ def mask():
 
 def program():
     kernel = rng.random() < 0.5
-    text = "param tau = 0.5;\nparam slope[H];\nparam u[D];\nparam W[D,D];\nparam doc[B,n];\nparam age[B,n];\n" + rng.choice(["", "", "type f64;\n"])
+    text = "param tau = 0.5;\nparam slope[H];\nparam u[D];\nparam W[D,D];\nparam doc[B,n];\nparam age[B,n];\n" + rng.choice(["", "", "", "type f64;\n", "state f64;\n"])
     text += f"sim = {separable() if kernel else direct()};\n"
     if kernel and rng.random() < 0.5:
         sim = separable() if rng.random() < 0.5 else decaying()
