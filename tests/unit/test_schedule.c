@@ -116,7 +116,7 @@ static struct ir_func *
 build(struct arena *a, enum program which, bool divide, enum ir_type type)
 {
     struct ir_func *f = ir_func_new(a, "t");
-    f->type = type;
+    f->type = f->acc = type;
     if (which >= LINEAR)
         linear(f, which, divide);
     else
