@@ -208,7 +208,8 @@ run_program(const struct exact_program *p)
     const struct schedule_tuning *usual = &schedule_default_tuning;
     grid(p, &(struct config){TYPE_F32, usual, 0, 0, false}, STEP);
     grid(p, &(struct config){TYPE_F64, &small, 0, 0, false}, STEP);
-    grid(p, &(struct config){TYPE_F32, &small, 0, 0, true}, STEP + 6);
+    if (STEP == 1 || p->several)
+        grid(p, &(struct config){TYPE_F32, &small, 0, 0, true}, STEP + 6);
     if (p->several)
         grid(p, &(struct config){TYPE_F32, &small, 0, 0, false}, STEP + 2);
 }
@@ -297,8 +298,10 @@ main(int argc, char **argv)
         if (argc > 1 && strcmp(argv[1], p->name))
             continue;
         run_program(p);
-        decode(p, &(struct config){TYPE_F32, &schedule_default_tuning, 0, 0, p->several});
-        decode(p, &(struct config){TYPE_F64, &small, 0, 0, false});
+        if (STEP == 1 || p->several)
+            decode(p, &(struct config){TYPE_F32, &schedule_default_tuning, 0, 0, p->several});
+        if (STEP == 1)
+            decode(p, &(struct config){TYPE_F64, &small, 0, 0, false});
         if (p->several)
             run_fixed(p);
         if (p->result == HARDMAX)
