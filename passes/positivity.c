@@ -94,7 +94,8 @@ features_nonneg(const struct ir_func *f, ir_ref n)
     bool inner = x->op == IR_powi || x->op == IR_mul || x->op == IR_add || x->op == IR_rsum;
     for (int k = 0; inner && k < x->nargs; k++)
         if (!features_nonneg(f, x->arg[k]))
-            return sign_of(f, n) != ANY && x->op == IR_add; /* 1 + elu */
+            return x->op == IR_add && (is_elu_above(f, x->arg[0], x->arg[1]) ||
+                                       is_elu_above(f, x->arg[1], x->arg[0]));
     return inner || sign_of(f, n) != ANY;
 }
 
