@@ -13,6 +13,11 @@ double bench_median(double *x, int n);
 /* n numbers from -0.5 to 0.5, to be freed; ends the program where there is no memory. */
 float *bench_random(int64_t n);
 
+/* Reads [n] [rounds] into *n (from 1 to most) and *rounds; ends the program with a usage line where
+ * they are not. At most BENCH_ROUNDS rounds. */
+enum { BENCH_ROUNDS = 101 };
+void bench_arguments(int argc, char **argv, int64_t most, int64_t *n, int *rounds);
+
 /* FLOP of one call of bench_peak(rounds), and the call itself; its value only keeps it alive. */
 double bench_peak_flops(long rounds);
 float bench_peak(long rounds);

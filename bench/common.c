@@ -1,4 +1,5 @@
-/* Clock, medians and inputs of the C benchmarks. */
+/* Clock, medians, arguments and inputs of the C benchmarks. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -24,6 +25,20 @@ bench_median(double *x, int n)
 {
     qsort(x, (size_t)n, sizeof *x, by_value);
     return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+void
+bench_arguments(int argc, char **argv, int64_t most, int64_t *n, int *rounds)
+{
+    if (argc > 1)
+        *n = atoll(argv[1]);
+    if (argc > 2)
+        *rounds = atoi(argv[2]);
+    if (*n >= 1 && *n <= most && *rounds >= 1 && *rounds <= BENCH_ROUNDS)
+        return;
+    fprintf(stderr, "usage: %s [n] [rounds]; n from 1 to %lld, rounds from 1 to %d\n", argv[0],
+            (long long)most, BENCH_ROUNDS);
+    exit(2);
 }
 
 float *

@@ -13,7 +13,7 @@
 
 extern const attn_kernel softmax_causal_kernel;
 
-enum { D = 128, M = 128, MAX_ROUNDS = 101 };
+enum { D = 128, M = 128 };
 static const struct {
     int64_t heads, groups;
 } shapes[] = {{32, 8}, {32, 32}, {8, 1}, {1, 1}};
@@ -43,7 +43,7 @@ run(int s, const struct data *x, int threads)
 static void
 measure(const struct data *x, int rounds, int threads)
 {
-    static double time[SHAPES][MAX_ROUNDS], read[MAX_ROUNDS];
+    static double time[SHAPES][BENCH_ROUNDS], read[BENCH_ROUNDS];
     int64_t most = MOST * x->n * D;
     volatile float keep;
     for (int r = 0; r < rounds; r++) {
@@ -70,13 +70,9 @@ measure(const struct data *x, int rounds, int threads)
 int
 main(int argc, char **argv)
 {
-    int64_t n = argc > 1 ? atoll(argv[1]) : 8192;
-    int rounds = argc > 2 ? atoi(argv[2]) : 9;
-    if (n < 1 || n > 1 << 17 || rounds < 1 || rounds > MAX_ROUNDS) {
-        fprintf(stderr, "usage: decode [n] [rounds]; n from 1 to 2^17, rounds from 1 to %d\n",
-                MAX_ROUNDS);
-        return 2;
-    }
+    int64_t n = 8192;
+    int rounds = 9;
+    bench_arguments(argc, argv, 1 << 17, &n, &rounds);
     struct data x = {bench_random(MOST * D), bench_random(MOST * n * D),
                      bench_random(MOST * n * M), bench_random(MOST * M), n};
     measure(&x, rounds, 1);

@@ -31,7 +31,7 @@ static const struct {
 } kernels[] = {
 #define ROW(name, form) {#name, &name##_kernel, form},
     KERNELS(ROW)};
-enum { D = 64, M = 64, COUNT = sizeof kernels / sizeof *kernels, MAX_ROUNDS = 101 };
+enum { D = 64, M = 64, COUNT = sizeof kernels / sizeof *kernels };
 
 static double
 flops(enum form form, double n)
@@ -67,7 +67,7 @@ run(int which, const struct data *x, int threads)
 static void
 measure(const struct data *x, int rounds, int threads)
 {
-    static double time[COUNT][MAX_ROUNDS], peak[MAX_ROUNDS];
+    static double time[COUNT][BENCH_ROUNDS], peak[BENCH_ROUNDS];
     const long spins = 2000000;
     volatile float keep;
     for (int k = 0; k < COUNT; k++)
@@ -95,13 +95,9 @@ measure(const struct data *x, int rounds, int threads)
 int
 main(int argc, char **argv)
 {
-    int64_t n = argc > 1 ? atoll(argv[1]) : 16384;
-    int rounds = argc > 2 ? atoi(argv[2]) : 9;
-    if (n < 1 || n > 1 << 22 || rounds < 1 || rounds > MAX_ROUNDS) {
-        fprintf(stderr, "usage: kernels [n] [rounds]; n from 1 to 2^22, rounds from 1 to %d\n",
-                MAX_ROUNDS);
-        return 2;
-    }
+    int64_t n = 16384;
+    int rounds = 9;
+    bench_arguments(argc, argv, 1 << 22, &n, &rounds);
     struct data x = {bench_random(n * D), bench_random(n * D), bench_random(n * M),
                      bench_random(n * M), n};
     measure(&x, rounds, 1);
