@@ -225,6 +225,12 @@ workspace_wrapper(struct abi *x, val kernel)
     LLVMDisposeBuilder(b);
 }
 
+static int
+type_code(enum ir_type t)
+{
+    return t == TYPE_F64 ? ATTN_TYPE_F64 : ATTN_TYPE_F32;
+}
+
 void
 cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprogs,
             const struct cg_options *o, val *const *phases, const val *plans)
@@ -237,8 +243,8 @@ cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprog
                  : o->stepping == CG_STEP_STATE ? ATTN_STEP_STATE
                                                 : 0);
     val fields[13] = {c32(&x, ATTN_ABI),
-                      c32(&x, f->type == TYPE_F64 ? ATTN_TYPE_F64 : ATTN_TYPE_F32),
-                      c32(&x, f->acc == TYPE_F64 ? ATTN_TYPE_F64 : ATTN_TYPE_F32),
+                      c32(&x, type_code(f->type)),
+                      c32(&x, type_code(f->acc)),
                       c32(&x, flags),
                       c32(&x, f->ndims),
                       c32(&x, tile_arg_count(f)),

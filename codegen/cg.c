@@ -170,18 +170,6 @@ gather(struct cg *g, LLVMTypeRef element, LLVMTypeRef type, int size, val base, 
 }
 
 val
-cg_masked_load(struct cg *g, val addr, val mask)
-{
-    return masked_load(g, g->vec, g->esize, addr, mask);
-}
-
-void
-cg_masked_store(struct cg *g, val v, val addr, val mask)
-{
-    masked_store(g, g->vec, g->esize, v, addr, mask);
-}
-
-val
 cg_gather(struct cg *g, val base, val index, val mask)
 {
     return gather(g, g->acc, g->vec, g->esize, base, index, mask);
@@ -189,16 +177,17 @@ cg_gather(struct cg *g, val base, val index, val mask)
 
 /* ---- tensors ---- */
 
-val
-cg_widen(struct cg *g, val x)
+/* acc or vec from io or iovec, and back: nothing to do where they are the same. */
+static val
+widen(struct cg *g, val x)
 {
     if (g->io == g->acc)
         return x;
     return LLVMBuildFPExt(g->b, x, LLVMTypeOf(x) == g->io ? g->acc : g->vec, "");
 }
 
-val
-cg_narrow(struct cg *g, val x)
+static val
+narrow(struct cg *g, val x)
 {
     if (g->io == g->acc)
         return x;
@@ -216,13 +205,13 @@ io_load(struct cg *g, LLVMTypeRef type, val addr)
 {
     val v = LLVMBuildLoad2(g->b, type, addr, "");
     LLVMSetAlignment(v, (unsigned)g->io_size);
-    return cg_widen(g, v);
+    return widen(g, v);
 }
 
 val
 cg_io_load(struct cg *g, val addr, val mask)
 {
-    return mask ? cg_widen(g, masked_load(g, g->iovec, g->io_size, addr, mask))
+    return mask ? widen(g, masked_load(g, g->iovec, g->io_size, addr, mask))
                 : io_load(g, g->iovec, addr);
 }
 
@@ -235,39 +224,33 @@ cg_io_load_one(struct cg *g, val addr)
 val
 cg_io_gather(struct cg *g, val base, val index, val mask)
 {
-    return cg_widen(g, gather(g, g->io, g->iovec, g->io_size, base, index, mask));
-}
-
-static bool
-is_tensor(const struct cg *g, const tile_view *v)
-{
-    return g->p->bufs[v->buf].kind == BUF_ARG;
+    return widen(g, gather(g, g->io, g->iovec, g->io_size, base, index, mask));
 }
 
 val
 cg_get(struct cg *g, const tile_view *v, val row, val col, val mask)
 {
     val addr = cg_view_addr(g, v, row, col);
-    if (is_tensor(g, v))
+    if (!cg_is_padded(g, v))
         return cg_io_load(g, addr, mask);
-    return mask ? cg_masked_load(g, addr, mask) : cg_load(g, g->vec, addr);
+    return mask ? masked_load(g, g->vec, g->esize, addr, mask) : cg_load(g, g->vec, addr);
 }
 
 val
 cg_get_one(struct cg *g, const tile_view *v, val row, val col)
 {
     val addr = cg_view_addr(g, v, row, col);
-    return is_tensor(g, v) ? cg_io_load_one(g, addr) : cg_load(g, g->acc, addr);
+    return cg_is_padded(g, v) ? cg_load(g, g->acc, addr) : cg_io_load_one(g, addr);
 }
 
 void
 cg_put(struct cg *g, val x, const tile_view *v, val row, val col, val mask)
 {
     val addr = cg_view_addr(g, v, row, col);
-    bool tensor = is_tensor(g, v);
+    bool tensor = !cg_is_padded(g, v);
     int size = tensor ? g->io_size : g->esize;
     if (tensor)
-        x = cg_narrow(g, x);
+        x = narrow(g, x);
     if (mask)
         masked_store(g, tensor ? g->iovec : g->vec, size, x, addr, mask);
     else

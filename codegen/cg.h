@@ -68,12 +68,7 @@ val cg_splat_f(struct cg *g, double v);                 /* constant vec */
 val cg_fma(struct cg *g, val a, val b, val c);          /* a*b + c, fused where the target can */
 /* Lanes k with k < count as an i1 vector. */
 val cg_mask(struct cg *g, val count);
-val cg_masked_load(struct cg *g, val addr, val mask);
-void cg_masked_store(struct cg *g, val v, val addr, val mask);
 val cg_gather(struct cg *g, val base, val index_vec64, val mask);
-/* acc or vec from io or iovec, and back: nothing to do where they are the same. */
-val cg_widen(struct cg *g, val x);
-val cg_narrow(struct cg *g, val x);
 val cg_hsum(struct cg *g, val v);                       /* sum of lanes, in a fixed tree order */
 val cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args,
                       unsigned n);
@@ -101,8 +96,8 @@ val cg_io_gather(struct cg *g, val base, val index_vec64, val mask);
 /* Address of the element (row, col) of a view, and its row stride in elements. */
 val cg_view_addr(struct cg *g, const tile_view *v, val row, val col);
 val cg_view_ld(struct cg *g, const tile_view *v);
-bool cg_is_padded(const struct cg *g,
-                  const tile_view *v); /* whole vectors may run past its columns */
+/* Of scratch memory, where whole vectors may run past the columns; else of a tensor. */
+bool cg_is_padded(const struct cg *g, const tile_view *v);
 
 /* Slots of a tensor argument: its address and the stride of one axis. */
 val cg_arg_addr(struct cg *g, uint32_t arg);

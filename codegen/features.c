@@ -84,13 +84,8 @@ static void
 weights_column(struct cg *g, val col, val mask, void *arg)
 {
     struct weights_job *j = arg;
-    val addr = cg_view_addr(g, j->v, j->row, j->from ? cg_add(g, j->from, col) : col);
-    val x = mask ? cg_masked_load(g, addr, mask) : cg_load(g, g->vec, addr);
-    x = LLVMBuildFMul(g->b, x, j->factor, "");
-    if (mask)
-        cg_masked_store(g, x, addr, mask);
-    else
-        cg_store(g, x, addr);
+    val at = j->from ? cg_add(g, j->from, col) : col, x = cg_get(g, j->v, j->row, at, mask);
+    cg_put(g, LLVMBuildFMul(g->b, x, j->factor, ""), j->v, j->row, at, mask);
 }
 
 /* Row t of the table covers `width` features: rows of the state, or columns of a vector. */
@@ -124,14 +119,8 @@ static void
 outer_column(struct cg *g, val col, val mask, void *arg)
 {
     struct outer_job *j = arg;
-    val src = cg_view_addr(g, &j->s->v[2], j->row, col);
-    val x = mask ? cg_masked_load(g, src, mask) : cg_load(g, g->vec, src);
-    val dst = cg_view_addr(g, &j->s->v[0], j->row, cg_add(g, j->from, col));
-    x = LLVMBuildFMul(g->b, x, j->factor, "");
-    if (mask)
-        cg_masked_store(g, x, dst, mask);
-    else
-        cg_store(g, x, dst);
+    val x = LLVMBuildFMul(g->b, cg_get(g, &j->s->v[2], j->row, col, mask), j->factor, "");
+    cg_put(g, x, &j->s->v[0], j->row, cg_add(g, j->from, col), mask);
 }
 
 void

@@ -24,15 +24,6 @@ cg_columns(struct cg *g, val cols, void (*fn)(struct cg *, val, val, void *), vo
     cg_fi(g, after);
 }
 
-static void
-store_lanes(struct cg *g, val v, val addr, val mask)
-{
-    if (mask)
-        cg_masked_store(g, v, addr, mask);
-    else
-        cg_store(g, v, addr);
-}
-
 static val
 maximum(struct cg *g, val a, val b)
 {
@@ -84,10 +75,9 @@ map_column(struct cg *g, val col, val mask, void *arg)
         a[k] = cg_load(g, g->vec, acc[k]);
     val all = combine(g, j, combine(g, j, a[0], a[1]), combine(g, j, a[2], a[3]));
     const tile_view *dst = &s->v[j->reduce == SUM ? 1 : 0];
-    val addr = cg_view_addr(g, dst, cg_i(g, 0), col);
     if (j->reduce == SUM)
-        all = LLVMBuildFAdd(g->b, cg_load(g, g->vec, addr), all, "");
-    store_lanes(g, all, addr, mask);
+        all = LLVMBuildFAdd(g->b, cg_get(g, dst, cg_i(g, 0), col, NULL), all, "");
+    cg_put(g, all, dst, cg_i(g, 0), col, mask);
 }
 
 void
@@ -208,7 +198,7 @@ mixsum_column(struct cg *g, val col, val mask, void *arg)
     val v = cg_expr(g, s->node, &at);
     cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->vec, acc), v, ""), acc);
     cg_end(g, &red);
-    store_lanes(g, cg_load(g, g->vec, acc), cg_view_addr(g, &s->v[0], rows.iv, col), mask);
+    cg_put(g, cg_load(g, g->vec, acc), &s->v[0], rows.iv, col, mask);
     cg_end(g, &rows);
 }
 

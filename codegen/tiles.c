@@ -207,13 +207,8 @@ colsum_column(struct cg *g, val col, val mask, void *arg)
         a[k] = cg_load(g, g->vec, acc[k]);
     val sum = LLVMBuildFAdd(g->b, LLVMBuildFAdd(g->b, a[0], a[1], ""),
                             LLVMBuildFAdd(g->b, a[2], a[3], ""), "");
-    val addr = cg_view_addr(g, &s->v[0], cg_i(g, 0), col);
     val old = cg_get(g, &s->v[0], cg_i(g, 0), col, mask);
-    val r = LLVMBuildFAdd(g->b, old, sum, "");
-    if (mask)
-        cg_masked_store(g, r, addr, mask);
-    else
-        cg_store(g, r, addr);
+    cg_put(g, LLVMBuildFAdd(g->b, old, sum, ""), &s->v[0], cg_i(g, 0), col, mask);
 }
 
 void
@@ -297,13 +292,9 @@ static void
 patch_column(struct cg *g, val col, val mask, void *arg)
 {
     struct patch_job *j = arg;
-    val v = cg_get(g, &j->s->v[2], j->key, col, mask),
-        addr = cg_view_addr(g, &j->s->v[0], j->row, col);
-    val old = cg_get(g, &j->s->v[0], j->row, col, mask), r = cg_fma(g, j->weight, v, old);
-    if (mask)
-        cg_masked_store(g, r, addr, mask);
-    else
-        cg_store(g, r, addr);
+    const tile_view *v = j->s->v;
+    val x = cg_get(g, &v[2], j->key, col, mask), old = cg_get(g, &v[0], j->row, col, mask);
+    cg_put(g, cg_fma(g, j->weight, x, old), &v[0], j->row, col, mask);
 }
 
 void
