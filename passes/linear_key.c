@@ -251,9 +251,7 @@ key_block(struct linear *l, struct block *b, tx_ref plane, tx_ref part, tx_ref f
     struct tile_prog *p = s->p;
     struct stmt_list work = {0}, before = {0}, after = {0}, body = {0}, all = {0};
     uint32_t var = tile_var_add(p, arena_printf(p->arena, "j%u", p->nvars));
-    s->nheld = 0;
-    s->query = s->key = (struct stmt_list){0};
-    s->mixed = &work;
+    sched_start(s, &work);
     s->at[3] = tx_var(p, var);
     s->nj = tx_op2(p, TX_MIN, s->max_nj, tx_op2(p, TX_SUB, tx_dim(p, DIM_N), s->at[3]));
     linear_key_part(l, b, plane, tx_op2(p, TX_SUB, part, first), &work, &before, &after);

@@ -7,6 +7,7 @@
 #include "passes/schedule.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 const struct schedule_tuning schedule_default_tuning = {
     .query_tile = 64, .key_tile = 128, .chunk = 128, .feature_block = 256};
@@ -120,6 +121,14 @@ local_tile(struct sched *s, const char *what, bool kept, tx_ref max_rows, tx_ref
 /* ---- held nodes ---- */
 
 void
+sched_start(struct sched *s, struct stmt_list *mixed)
+{
+    s->nheld = s->nturned = 0;
+    s->query = s->key = (struct stmt_list){0};
+    s->mixed = mixed;
+}
+
+void
 hold(struct sched *s, ir_ref node, tile_view view, uint8_t row_axis, uint8_t col_axis)
 {
     if (s->nheld >= SCHED_MAX_HELD)
@@ -199,18 +208,31 @@ node_subst(struct ir_func *f, ir_ref node, ir_ref from, ir_ref to)
     return r;
 }
 
-bool
-depends_on_head(const struct ir_func *f, ir_ref n)
+static bool
+head_walk(const struct ir_func *f, ir_ref n, bool *seen)
 {
     const struct ir_node *x = &f->nodes[n];
+    if (n == 0 || seen[n])
+        return false;
+    seen[n] = true;
     if (x->op == IR_pos)
         return x->attr.axis == AX_h;
     if (x->op == IR_param)
         return (x->axes >> AX_h & 1) != 0;
     for (int k = 0; k < x->nargs; k++)
-        if (depends_on_head(f, x->arg[k]))
+        if (head_walk(f, x->arg[k], seen))
             return true;
     return false;
+}
+
+bool
+depends_on_head(const struct ir_func *f, ir_ref n)
+{
+    bool *seen = xmalloc(f->nnodes);
+    memset(seen, 0, f->nnodes);
+    bool found = head_walk(f, n, seen);
+    free(seen);
+    return found;
 }
 
 static int
@@ -528,9 +550,14 @@ transposed_tile(struct sched *s, ir_ref node, uint8_t axis)
 {
     tx_ref n = tx_axis(s->p, axis);
     const struct ir_node *x = &s->f->nodes[node];
+    for (uint32_t k = 0; k < s->nturned; k++)
+        if (s->turned[k].node == node && s->turned[k].row_axis == axis)
+            return s->turned[k].view;
     tile_view src = x->op == IR_input && !held_find(s, node) ? view_arg(s, 0, s->at[2], s->ni)
                                                              : vector_tile(s, node, axis);
     tile_view dst = local_tile(s, "t", true, n, s->max_ni, n, s->ni);
+    if (s->nturned < SCHED_MAX_TURNED) /* else it is made again */
+        s->turned[s->nturned++] = (struct tile_bind){node, dst, axis, AX_i};
     if (ir_side_of(s->f, node) == SIDE_NEUTRAL) { /* the same for every query */
         stmt_add(&s->query, map_new(s, TILE_map, dst, node, axis, AX_i, n, s->ni));
         return dst;

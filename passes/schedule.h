@@ -28,7 +28,7 @@ struct stmt_list {
     struct tile_stmt *first, *last;
 };
 
-enum { SCHED_MAX_HELD = 2048 };
+enum { SCHED_MAX_HELD = 2048, SCHED_MAX_TURNED = 64 };
 
 struct sched {
     struct tile_prog *p;
@@ -39,6 +39,8 @@ struct sched {
     struct stmt_list *mixed;          /* where tiles over i and j are filled */
     struct tile_bind held[SCHED_MAX_HELD]; /* nodes whose values a tile has */
     uint32_t nheld;
+    struct tile_bind turned[SCHED_MAX_TURNED]; /* query vectors with queries across */
+    uint32_t nturned;
     tx_ref at[4];                     /* b, h, first query row, first key row of the current tile */
     tx_ref step;                      /* queries from row to row of a query tile; 0 = none: 1 */
     tx_ref ni, nj;                    /* valid rows of the query and key tile */
@@ -70,6 +72,9 @@ uint32_t local_buf(struct sched *s, const char *what, tx_ref rows, tx_ref cols);
 /* The first rows x cols of a fresh one of max_rows x max_cols; kept: from key tile to key tile. */
 tile_view local_tile(struct sched *s, const char *what, bool kept, tx_ref max_rows, tx_ref max_cols,
                      tx_ref rows, tx_ref cols);
+
+/* A fresh place for tiles: nothing is held, both sides' lists are empty. */
+void sched_start(struct sched *s, struct stmt_list *mixed);
 
 /* Records that view holds node over (row_axis, col_axis). */
 void hold(struct sched *s, ir_ref node, tile_view view, uint8_t row_axis, uint8_t col_axis);

@@ -167,8 +167,7 @@ add_query_phase(struct linear *l, struct stmt_list *phases)
     ph->var[0] = tile_var_add(p, "b");
     ph->var[1] = tile_var_add(p, "h");
     ph->var[2] = tile_var_add(p, "t");
-    s->nheld = 0;
-    s->query = s->key = (struct stmt_list){0};
+    sched_start(s, NULL);
     s->at[0] = tx_var(p, ph->var[0]);
     s->at[1] = tx_var(p, ph->var[1]);
     s->at[2] = tx_op2(p, TX_MUL, tx_var(p, ph->var[2]), s->max_ni);

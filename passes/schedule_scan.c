@@ -203,15 +203,6 @@ set_chunk(struct scan *c, tx_ref row)
     s->nj = tx_op2(p, TX_MAX, zero, tx_op2(p, TX_SUB, to, s->at[3]));
 }
 
-/* Opens a fresh place for tiles: nothing is held, both sides' lists are empty. */
-static void
-start_tiles(struct sched *s, struct stmt_list *mixed)
-{
-    s->nheld = 0;
-    s->query = s->key = (struct stmt_list){0};
-    s->mixed = mixed;
-}
-
 /* Puts what belongs to group 0 alone under a condition. */
 static void
 add_for_group(struct scan *c, const struct block *b, struct stmt_list *work, struct stmt_list *out)
@@ -257,7 +248,7 @@ read_chunk(struct scan *c, struct stmt_list *out)
     uint32_t var = tile_var_add(p, arena_printf(p->arena, "h%u", p->nvars));
     tx_ref state = tx_var(p, c->var_h), g = tx_var(p, c->var_g);
     tx_ref lo = mul(c, state, c->group);
-    start_tiles(s, &mixed);
+    sched_start(s, &mixed);
     s->at[1] = tx_var(p, var);
     tile_view sums = partial_view(c, c->num, g), den = partial_view(c, c->den, g);
     stmt_add(&body, stmt_v(c, TILE_zero, sums, (tile_view){0}));
@@ -283,7 +274,7 @@ update_chunk(struct scan *c, struct stmt_list *out)
     struct sched *s = &c->l.s;
     struct tile_prog *p = s->p;
     struct stmt_list all = {0}, mixed = {0}, none = {0};
-    start_tiles(s, &mixed);
+    sched_start(s, &mixed);
     s->at[1] = mul(c, tx_var(p, c->var_h), c->group);
     for (int k = 0; k < c->l.nblocks; k++) {
         struct block *b = &c->l.block[k];
@@ -425,7 +416,7 @@ add_output(struct scan *c, tile_view acc, tile_view den, tile_view count, struct
 {
     struct sched *s = &c->l.s;
     struct ir_func *f = s->f;
-    start_tiles(s, out);
+    sched_start(s, out);
     s->at[3] = tx_num(s->p, 0);
     hold(s, f->root[ROOT_NUM], acc, AX_i, AX_m);
     hold(s, c->l.block[c->counter].vector, count, AX_UNIT, AX_i);
@@ -445,7 +436,7 @@ add_pair_phase(struct scan *c, struct stmt_list *phases)
     ph->var[0] = tile_var_add(p, "b");
     ph->var[1] = tile_var_add(p, "h");
     ph->var[2] = tile_var_add(p, "t");
-    start_tiles(s, &mixed);
+    sched_start(s, &mixed);
     s->at[0] = tx_var(p, ph->var[0]);
     s->at[1] = tx_var(p, ph->var[1]);
     s->hk = tx_op2(p, TX_FDIV, mul(c, s->at[1], tx_dim(p, DIM_G)), tx_dim(p, DIM_H));

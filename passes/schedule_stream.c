@@ -537,8 +537,7 @@ add_merge_phase(struct stream *st, struct stmt_list *phases)
     struct sched *s = &st->s;
     struct tile_prog *p = s->p;
     struct stmt_list body = {0}, merge = {0}, tail = {0};
-    s->nheld = 0;
-    s->query = s->key = (struct stmt_list){0};
+    sched_start(s, NULL);
     st->head = tx_var(p, st->rows.var_task);
     rows_select(&st->rows, s, st->head, tx_var(p, st->var_i));
     for (int k = 0; k < st->nsums; k++) {

@@ -17,7 +17,7 @@ def tiles(name):
 stream, linear = tiles("rbf"), tiles("quadratic")
 # text, what is edited (a regular expression), replacement, message
 cases = [
-    (stream, r"buffer acc(\d+) local acc 4", r"buffer acc\1 local acc -4", "has a negative extent"),
+    (stream, r"buffer acc(\d+) local acc \S+", r"buffer acc\1 local acc -4", "has a negative extent"),
     (stream, r"buffer den(\d+) local acc", r"buffer den\1 local io", "only arguments hold io elements"),
     (stream, r"buffer out arg io 1 x n_q", "buffer out arg io 1 x n", "argument out must be io 1 x n_q x M"),
     (stream, r"buffer v arg", "buffer w arg", "the arguments are q, k, v and out"),
