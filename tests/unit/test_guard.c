@@ -18,13 +18,16 @@ main(void)
     const struct cg_target *t;
     for (int k = 0; k < exact_program_count; k++)
         for (int row = 0; (t = native_row(row)) != NULL; row++)
-            for (int way = 0; way < (exact_programs[k].several ? 2 : 1); way++) {
+            for (int way = 0; way < (exact_programs[k].several ? 3 : 1); way++) {
                 const struct exact_program *p = &exact_programs[k];
+                bool wide = way == 2; /* f32 tensors, f64 sums: elements of two sizes */
+                char text[512];
                 struct native n;
                 struct guard_count one = {0, 1};
-                if (native_open(&n, p->name, p->text, k % 2 == way ? TYPE_F32 : TYPE_F64, NULL, 0,
-                                way ? &small : &schedule_default_tuning, t))
-                    one = guard_kernel(p, n.kernel, t->name, brief);
+                snprintf(text, sizeof text, "%s%s", wide ? "state f64; " : "", p->text);
+                if (native_open(&n, p->name, text, wide || k % 2 == way ? TYPE_F32 : TYPE_F64, NULL,
+                                0, way ? &small : &schedule_default_tuning, t))
+                    one = guard_kernel(p, n.kernel, t->name, brief || wide);
                 all.passed += one.passed;
                 all.failed += one.failed;
                 native_close(&n);

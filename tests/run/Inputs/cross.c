@@ -1,5 +1,6 @@
 /* The kernels of tests/unit/exact.c, linked in, between guard pages. With a folder as argument (and
- * built with -DWRITE, without kernels): writes their programs there, one file for each type. */
+ * built with -DWRITE, without kernels): writes their programs there, one file for each type; mix is
+ * f32 tensors with f64 sums. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,12 +10,17 @@
 int
 main(int argc, char **argv)
 {
-    for (int k = 0; k < 2 * exact_program_count && argc > 1; k++) {
-        const struct exact_program *p = &exact_programs[k / 2];
+    static const char *const types[3][2] = {
+        {"f32", ""}, {"f64", "type f64; "}, {"mix", "state f64; "}};
+    for (int k = 0; k < 3 * exact_program_count && argc > 1; k++) {
+        const struct exact_program *p = &exact_programs[k / 3];
+        const char *const *type = types[k % 3];
         char path[4096];
-        snprintf(path, sizeof path, "%s/%s_%s.attn", argv[1], p->name, k % 2 ? "f64" : "f32");
+        if (k % 3 == 2 && !p->several)
+            continue;
+        snprintf(path, sizeof path, "%s/%s_%s.attn", argv[1], p->name, type[0]);
         FILE *f = fopen(path, "w");
-        if (!f || fprintf(f, "%s%s\n", k % 2 ? "type f64; " : "", p->text) < 0 || fclose(f))
+        if (!f || fprintf(f, "%s%s\n", type[1], p->text) < 0 || fclose(f))
             return 1;
     }
     return 0;
