@@ -101,11 +101,10 @@ void
 rows_select_task(const struct rows *r, struct sched *s, tx_ref tile)
 {
     struct tile_prog *p = s->p;
-    tx_ref most = tx_num(p, SHARED_HEADS);
     rows_select(r, s, tx_var(p, r->var_head), tile);
     if (!r->may_share)
         return;
-    s->planes = tx_op2(p, TX_MAX, tx_num(p, 1), tx_op2(p, TX_MIN, r->width, most));
+    s->planes = tx_num(p, SHARED_HEADS); /* a number: offsets in scratch memory stay constants */
     s->plane = tx_op2(p, TX_SUB, tx_var(p, r->var_head), tx_var(p, r->var_first));
     s->any_head = tx_var(p, r->var_first);
     if (r->may_fold)
