@@ -6,6 +6,7 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -17,6 +18,11 @@ static const char pipeline[] =
     "loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-mssa(licm),adce,"
     "simplifycfg),globaldce";
 
+/* Addresses come from the tiles as the micro-kernels want them. Loop strength reduction takes half
+ * of the time of compiling and a fifth of the object and rarely gains a few percent
+ * (bench/NOTES.md). */
+static const char *const options[] = {"attnc", "--disable-lsr"};
+
 const char *
 cg_llvm_version(void)
 {
@@ -26,6 +32,11 @@ cg_llvm_version(void)
 void
 cg_init_llvm(void)
 {
+    static bool done = false;
+    if (done)
+        return;
+    done = true;
+    LLVMParseCommandLineOptions(sizeof options / sizeof *options, options, NULL);
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
