@@ -29,7 +29,7 @@ demo: build
 decode: build
 	@examples/decode/run.sh $(BUILD)
 
-# Everything, three times over: as released, under ASan+UBSan with leak checking, and with the other LLVM.
+# Everything as released; then, on fewer sizes, under ASan+UBSan with leak checking and with the other LLVM.
 test: test-deps build
 	$(call build_tree,$(BUILD)/sanitized,-DATTNC_SANITIZE=ON)
 	$(call build_tree,$(BUILD)/second,-DATTNC_LLVM=second)
@@ -37,10 +37,11 @@ test: test-deps build
 	@cd $(BUILD)/second && ctest -j $(JOBS) -L second --output-on-failure
 	@cd $(BUILD) && ctest -j $(JOBS) --output-on-failure
 
-# Longer: more random programs, tiny arenas, an allocation that fails at every place in turn.
+# Longer: everything in every tree, more random programs, tiny arenas, an allocation that fails at every place in turn.
 test-nightly: test
 	$(call build_tree,$(BUILD)/stress,-DATTNC_SANITIZE=ON -DATTNC_STRESS=ON -DATTNC_FAULTS=ON)
-	@cd $(BUILD)/stress && ATTNC_RANDOM_PROGRAMS=3000 ctest -j $(JOBS) -L asan --output-on-failure
+	@cd $(BUILD)/second && ATTNC_LONG=1 ctest -j $(JOBS) -L second --output-on-failure
+	@cd $(BUILD)/stress && ATTNC_LONG=1 ATTNC_RANDOM_PROGRAMS=3000 ctest -j $(JOBS) -L asan --output-on-failure
 
 # Kernels against the multiply-add peak of this machine. bench/README.md says how to read it.
 bench-kernels: build

@@ -6,15 +6,18 @@ config.name = "attnc"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".attn", ".test", ".air"]
 config.excludes = ["Inputs", "unit", "install", "lint"]
-if config.second:  # only what another LLVM could change
-    config.excludes += ["frontend", "diag", "fuzz", "ir", "passes", "docs", "npy.test"]
+sanitized = config.sanitize.upper() in ("ON", "1", "TRUE")
+# The release tree runs everything; the others what sanitizers or another LLVM could see, on fewer sizes and programs.
+# ATTNC_LONG=1 runs everything everywhere.
+full = "ATTNC_LONG" in os.environ or not (sanitized or config.second)
+if config.second and not full:
+    config.excludes += ["frontend", "diag", "fuzz", "ir", "passes", "docs", "npy.test", "numpy.test", "stats.test"]
 config.test_source_root = os.path.join(config.source_dir, "tests")
 
 tools = os.path.dirname(config.filecheck)
 config.environment["PATH"] = os.pathsep.join([tools, config.environment.get("PATH", "")])
 config.environment["LC_ALL"] = "C.UTF-8"
 config.environment["NO_COLOR"] = "1"
-sanitized = config.sanitize.upper() in ("ON", "1", "TRUE")
 if sanitized:
     config.environment["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99"
     config.environment["LSAN_OPTIONS"] = "suppressions=" + os.path.join(config.test_source_root, "lsan.supp")
@@ -22,7 +25,9 @@ if sanitized:
 
 include = os.path.join(config.source_dir, "runtime")
 config.substitutions += [
-    ("%random_programs", os.environ.get("ATTNC_RANDOM_PROGRAMS", config.random_programs)),
+    ("%random_programs", os.environ.get("ATTNC_RANDOM_PROGRAMS", "100" if full else "25")),
+    ("%mutants", "300" if full else "100"),
+    ("%usual_sizes", "" if full else "--at n=70,H=4,G=2"),
     ("%attnc", config.attnc),
     ("%FileCheck", config.filecheck),
     ("%python", config.python),
@@ -45,5 +50,7 @@ for feature, flag in (("host-avx2", " avx2 "), ("host-avx512f", " avx512f ")):
 config.available_features.add("llvm" + config.llvm_major)
 if config.aarch64_cc and "NOTFOUND" not in config.aarch64_cc and "NOTFOUND" not in config.qemu_aarch64:
     config.available_features.add("qemu-aarch64")
+if full:
+    config.available_features.add("full")
 if sanitized:
     config.available_features.add("asan")

@@ -8,6 +8,7 @@
 
 #include "exact.h"
 #include "kernels.h"
+#include "thinned.h"
 
 static long passed, failed;
 
@@ -194,24 +195,19 @@ grid(const struct exact_program *p, const struct config *f, int step)
         native_close(&kernels[k]);
 }
 
-/* Every fifth shape of a thinned run: 5 is prime to the 8 sizes, so each size of each dimension
+/* Every eleventh shape of a thinned run: 11 is prime to the 8 sizes, so each size of each dimension
  * still occurs. */
-#ifdef THINNED
-enum { STEP = 5 };
-#else
-enum { STEP = 1 };
-#endif
-
 static void
 run_program(const struct exact_program *p)
 {
     const struct schedule_tuning *usual = &schedule_default_tuning;
-    grid(p, &(struct config){TYPE_F32, usual, 0, 0, false}, STEP);
-    grid(p, &(struct config){TYPE_F64, &small, 0, 0, false}, STEP);
-    if (STEP == 1 || p->several)
-        grid(p, &(struct config){TYPE_F32, &small, 0, 0, true}, STEP + 6);
+    const int step = thinned() ? 11 : 1;
+    grid(p, &(struct config){TYPE_F32, usual, 0, 0, false}, step);
+    grid(p, &(struct config){TYPE_F64, &small, 0, 0, false}, step);
+    if (step == 1 || p->several)
+        grid(p, &(struct config){TYPE_F32, &small, 0, 0, true}, step + 6);
     if (p->several)
-        grid(p, &(struct config){TYPE_F32, &small, 0, 0, false}, STEP + 2);
+        grid(p, &(struct config){TYPE_F32, &small, 0, 0, false}, step + 2);
 }
 
 /* Fixed D and M make other code: loops of known length, no remainders. */
@@ -293,14 +289,15 @@ same_bits(const struct exact_program *shape, const char *text, int64_t n_q)
 int
 main(int argc, char **argv)
 {
+    const bool all = !thinned();
     for (int k = 0; k < exact_program_count; k++) {
         const struct exact_program *p = &exact_programs[k];
         if (argc > 1 && strcmp(argv[1], p->name))
             continue;
         run_program(p);
-        if (STEP == 1 || p->several)
+        if (all || p->several)
             decode(p, &(struct config){TYPE_F32, &schedule_default_tuning, 0, 0, p->several});
-        if (STEP == 1)
+        if (all)
             decode(p, &(struct config){TYPE_F64, &small, 0, 0, false});
         if (p->several)
             run_fixed(p);

@@ -3,17 +3,14 @@
 
 #include "guard.h"
 #include "kernels.h"
+#include "thinned.h"
 
 int
 main(void)
 {
     static const struct schedule_tuning small = {
         .query_tile = 16, .key_tile = 16, .chunk = 16, .feature_block = 40};
-#ifdef THINNED
-    const bool brief = true;
-#else
-    const bool brief = false;
-#endif
+    const bool brief = thinned();
     struct guard_count all = {0, 0};
     const struct cg_target *t;
     for (int k = 0; k < exact_program_count; k++)

@@ -21,6 +21,7 @@
 #include "frontend/frontend.h"
 #include "passes/passes.h"
 #include "passes/schedule.h"
+#include "thinned.h"
 
 enum { TQ = 16, TK = 7 };
 enum { DIAGONAL = 1, VERTICAL = 16, HORIZONTAL = 256, NO_BOUND = 4096, TOUCHED = 8192 };
@@ -312,11 +313,7 @@ main(void)
         {1, 1, 1, 9, 0, 2, 2},   {1, 2, 2, 75, 31, 2, 2},
     };
     static const int64_t large[DIM_USER] = {2, 1, 1, 200, 301, 3, 2};
-#ifdef THINNED
-    const size_t step = 3;
-#else
-    const size_t step = 1;
-#endif
+    const size_t step = thinned() ? 3 : 1;
     for (size_t k = 0; k < sizeof programs / sizeof *programs; k += step)
         for (int t = 0; t < cg_target_count && cg_targets[t].isa <= attn_isa_level(); t++) {
             const struct program *p = &programs[k];
