@@ -39,24 +39,6 @@ move_count(struct ir_func *f, const struct mask_parts *m, struct pass_context *c
     rewrite_replace(f, c->scratch, count, ir_scan(f, seen, one, nowhere));
 }
 
-/* 4 n d' (M+1) against 2 n^2 (D+M), or half of that under causal: the n where they meet. */
-static void
-remark_crossover(struct ir_func *f, const struct pair_term *t, int n, const struct mask_parts *mask,
-                 struct pass_context *c)
-{
-    double features = 0, d = (double)f->dims[DIM_D].size, m = (double)f->dims[DIM_M].size;
-    for (int k = 0; k < n; k++)
-        features += (double)axis_fixed_size(f, t[k].axis);
-    if (d <= 0 || m <= 0)
-        diag_remark(c->diag, f->kernelize_span,
-                    "linear time; for short sequences the direct form is faster (fix D and "
-                    "M to see from which length the rewrite pays)");
-    else
-        diag_remark(c->diag, f->kernelize_span,
-                    "linear time pays from about n = %.0f; below, the direct form does less",
-                    (mask->causal ? 4 : 2) * features * (m + 1) / (d + m));
-}
-
 bool
 pass_reassociate(struct ir_func *f, struct pass_context *c)
 {
@@ -79,6 +61,8 @@ pass_reassociate(struct ir_func *f, struct pass_context *c)
     if (den)
         rewrite_replace(f, c->scratch, den, part[0]);
     move_count(f, &mask, c);
-    remark_crossover(f, t, n, &mask, c);
+    diag_remark(c->diag, f->kernelize_span,
+                "linear time; for short sequences the direct form does less: attnc cost says from "
+                "which length on this pays");
     return true;
 }

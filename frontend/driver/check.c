@@ -256,7 +256,7 @@ check_one(struct unit *u, const struct options *o, const attn_kernel *k, const i
                 report_text(&v, &r, pass);
             if (o->stats) {
                 struct interp_input in = values_interp(&v);
-                cost_report(u, &in);
+                stats_report(u, &in);
             }
             rc = pass ? EXIT_OK : EXIT_DIAG;
         }

@@ -195,20 +195,30 @@ judge_programs(struct unit *u)
 }
 
 int
+unit_tuning(const struct options *o, struct schedule_tuning *t)
+{
+    *t = schedule_default_tuning;
+    if (o->query_tile)
+        t->query_tile = (int)o->query_tile;
+    if (o->key_tile)
+        t->key_tile = (int)o->key_tile;
+    if (o->chunk)
+        t->chunk = (int)o->chunk;
+    if (o->feature_block)
+        t->feature_block = (int)o->feature_block;
+    if (t->query_tile > 4096 || t->key_tile > 4096 || t->chunk > 4096 || t->feature_block > 65536)
+        return usage_error("tile extents are limited to 4096 tokens and 65536 features");
+    return EXIT_OK;
+}
+
+int
 unit_schedule(struct unit *u, const struct options *o)
 {
-    struct schedule_tuning t = schedule_default_tuning;
+    struct schedule_tuning t;
     bool read = u->prog != NULL; /* a tile program was read */
-    if (o->query_tile)
-        t.query_tile = (int)o->query_tile;
-    if (o->key_tile)
-        t.key_tile = (int)o->key_tile;
-    if (o->chunk)
-        t.chunk = (int)o->chunk;
-    if (o->feature_block)
-        t.feature_block = (int)o->feature_block;
-    if (t.query_tile > 4096 || t.key_tile > 4096 || t.chunk > 4096 || t.feature_block > 65536)
-        return usage_error("tile extents are limited to 4096 tokens and 65536 features");
+    int rc = unit_tuning(o, &t);
+    if (rc != EXIT_OK)
+        return rc;
     if (!read)
         u->prog = schedule_forward(u->arena, u->func, &t, &u->diag);
     if (!u->prog)

@@ -1,55 +1,240 @@
-/* What --stats says of a run: pairs of query and key compared, pairs visible, operations. */
+/* Command `cost`: the exact complexity of programs, of both forms of those that are kernelized, and
+ * where one overtakes the other. */
+#include "frontend/driver/cost.h"
+
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "frontend/driver/driver.h"
+/* ---- one program ---- */
 
-enum { VISIBLE_BUDGET = 400000000 };
-
-/* Pairs the mask of the program as written shows, row by row; -1 if that would take too long. */
-static int64_t
-visible_pairs(struct ir_func *f, const struct interp_input *in)
+/* The program without `kernelize`, through the same passes and schedules; NULL if it has none. */
+static bool
+make_direct(struct cost_program *p, const struct options *o)
 {
-    const int64_t *d = in->dims;
-    span_t at = {0, 0};
-    ir_ref mask = f->root[ROOT_MASK];
-    int64_t rows = d[DIM_B] * d[DIM_H] * d[DIM_NQ], sum = 0;
-    const char *why = NULL;
-    if (!mask)
-        return rows * d[DIM_N];
-    if ((double)rows * (double)d[DIM_N] > VISIBLE_BUDGET)
-        return -1;
-    ir_ref one = ir_const_i(f, 1, 1, at), zero = ir_const_i(f, 0, 1, at);
-    ir_ref count = ir_rsum(f, AX_j, ir_select(f, mask, one, zero, at), at);
-    for (int64_t k = 0; k < rows; k++) {
-        num seen;
-        if (!interp_rows(f, count, in, k / d[DIM_NQ] / d[DIM_H], k / d[DIM_NQ] % d[DIM_H],
-                         k % d[DIM_NQ], 1, &seen, &why))
-            return -1;
-        sum += (int64_t)seen.f;
+    struct unit *u = &p->u;
+    struct pass_options po = {.dump = stdout};
+    struct diag quiet; /* the same was said of the program itself */
+    struct derivation why = {0};
+    struct schedule_tuning t;
+    if (u->source_func->kernelize == KERNELIZE_NONE)
+        return true;
+    FILE *nowhere = fopen("/dev/null", "w");
+    if (!nowhere) {
+        fprintf(stderr, "attnc: /dev/null: %s\n", strerror(errno));
+        return false;
     }
-    return sum;
+    diag_init(&quiet, u->src, nowhere);
+    struct pass_context pc = {.diag = &quiet, .why = &why, .scratch = u->scratch};
+    p->direct = ir_func_clone(u->arena, u->source_func);
+    p->direct->kernelize = KERNELIZE_NONE;
+    if (passes_run(p->direct, &po, &pc) && unit_tuning(o, &t) == EXIT_OK)
+        p->direct_prog = schedule_forward(u->arena, p->direct, &t, &quiet);
+    fclose(nowhere);
+    if (!p->direct_prog || schedule_is_linear(p->direct)) { /* read as IR, already rewritten */
+        ir_func_free(p->direct);
+        p->direct = NULL;
+    }
+    return true;
+}
+
+cost_poly *
+cost_with_areas(struct cost_program *p, cost_poly *q)
+{
+    struct cost_ring *r = &p->ring;
+    q = p->all.p ? cost_subst(r, q, r->area, p->all.p) : q;
+    return p->last.p ? cost_subst(r, q, r->seen, p->last.p) : q;
+}
+
+static void
+add_row(struct cost_program *p, const char *form, struct ir_func *f, struct tile_prog *prog,
+        enum cost_entry kind)
+{
+    struct cost_row *row = &p->rows[p->nrows++];
+    *row = (struct cost_row){.of = p, .form = form, .func = f, .prog = prog, .kind = kind};
+    row->entry = kind == COST_FORWARD ? "forward" : "step";
+    row->schedule = prog ? prog->schedule : "stream";
+    row->label = form && !strcmp(form, "direct") ? arena_printf(p->u.arena, "%s direct", f->name)
+                                                 : f->name;
+    cost_axis(&p->ring, f, kind, &row->raw);
+    for (int k = 0; k < COST_QUANTITIES; k++)
+        row->cost.q[k] = cost_with_areas(p, row->raw.q[k]);
+}
+
+static void
+add_rows(struct cost_program *p)
+{
+    struct unit *u = &p->u;
+    const char *why;
+    add_row(p, p->direct ? "kernelized" : NULL, u->func, u->prog, COST_FORWARD);
+    if (u->stepping != STEP_NONE)
+        add_row(p, p->direct ? "kernelized" : NULL, u->func, u->step,
+                u->stepping == STEP_STATE ? COST_STEP_STATE : COST_STEP_CACHE);
+    if (!p->direct)
+        return;
+    add_row(p, "direct", p->direct, p->direct_prog, COST_FORWARD);
+    if (schedule_stepping(p->direct, &why) == STEP_CACHE)
+        add_row(p, "direct", p->direct, NULL, COST_STEP_CACHE);
+}
+
+int
+cost_open(struct cost_program *p, const char *path, const struct options *o)
+{
+    int rc = unit_open(&p->u, path, o);
+    if (rc == EXIT_OK)
+        rc = unit_lower(&p->u, o);
+    if (rc == EXIT_OK)
+        rc = unit_passes(&p->u, o);
+    if (rc == EXIT_OK)
+        rc = unit_schedule(&p->u, o);
+    if (rc != EXIT_OK)
+        return rc;
+    if (!make_direct(p, o))
+        return EXIT_ENV;
+    cost_ring_init(&p->ring, p->u.func, p->u.arena);
+    if (!cost_sizes_given(p, o))
+        return EXIT_USAGE;
+    bool rect = p->ring.dim[DIM_NQ] != p->ring.dim[DIM_N];
+    cost_sizes_fill(p); /* what masks read may matter to their areas */
+    cost_area_find(&p->ring, p->u.func, false, rect, p->at, p->known, &p->all);
+    cost_area_find(&p->ring, p->u.func, true, rect, p->at, p->known, &p->last);
+    cost_sizes_fill(p);
+    add_rows(p);
+    return EXIT_OK;
 }
 
 void
-cost_report(struct unit *u, const struct interp_input *in)
+cost_close(struct cost_program *p)
 {
-    struct tile_count c;
-    const char *why = NULL;
-    const int64_t *d = in->dims;
-    if (!tile_count(u->prog, in, &c, &why)) {
-        fprintf(stderr, "cost: not counted: %s\n", why);
-        return;
+    cost_ring_free(&p->ring);
+    if (p->direct)
+        ir_func_free(p->direct);
+    unit_close(&p->u);
+}
+
+/* ---- several ---- */
+
+/* Programs of one name are told apart by their files, or by their place. */
+static void
+tell_apart(struct cost_report *r)
+{
+    for (int k = 0; k < r->np; k++)
+        for (int m = 0; m < r->np; m++) {
+            struct cost_program *p = r->p[k], *q = r->p[m];
+            if (k == m || strcmp(p->u.func->name, q->u.func->name))
+                continue;
+            bool same = !strcmp(p->u.src->name, q->u.src->name);
+            for (int x = 0; x < p->nrows; x++) {
+                bool direct = p->rows[x].form && !strcmp(p->rows[x].form, "direct");
+                p->rows[x].label = arena_printf(p->u.arena, same ? "%s%s #%d" : "%s%s",
+                                                p->u.src->name, direct ? " direct" : "", k + 1);
+            }
+        }
+}
+
+/* Rows of all programs: forward ones first. */
+static void
+order_rows(struct cost_report *r)
+{
+    for (int step = 0; step < 2; step++)
+        for (int k = 0; k < r->np; k++)
+            for (int m = 0; m < r->p[k]->nrows; m++)
+                if ((r->p[k]->rows[m].kind != COST_FORWARD) == step)
+                    r->row[r->nrows++] = &r->p[k]->rows[m];
+}
+
+static bool
+names_a_size(struct cost_program *const *p, int np, const char *name)
+{
+    for (int k = 0; k < np; k++) {
+        const struct ir_func *f = p[k]->u.func;
+        int param = ir_param_find(f, name);
+        if (ir_dim_find(f, name) >= 0 || (param >= 0 && !f->params[param].rank))
+            return true;
     }
-    fprintf(stderr, "cost at B=%lld H=%lld n_q=%lld n=%lld D=%lld M=%lld: ", (long long)d[DIM_B],
-            (long long)d[DIM_H], (long long)d[DIM_NQ], (long long)d[DIM_N], (long long)d[DIM_D],
-            (long long)d[DIM_M]);
-    if (c.scores) {
-        int64_t seen = visible_pairs(u->source_func, in);
-        fprintf(stderr, "%lld scores computed, ", (long long)c.scores);
-        if (seen >= 0)
-            fprintf(stderr, "%lld visible, ", (long long)seen);
-        fprintf(stderr, "%lld pairs in all, ",
-                (long long)(d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_N]));
+    return false;
+}
+
+bool
+cost_check_names(struct cost_program *const *p, int np, const struct options *o,
+                 const struct cost_sweep *over)
+{
+    struct dim_override at[MAX_LIST];
+    int n;
+    const char *what = np > 1 ? "these programs" : "this program";
+    if (!parse_sizes(&o->at, "at", at, MAX_LIST, &n, p[0]->u.arena))
+        return false;
+    for (int k = 0; k < n; k++)
+        if (!names_a_size(p, np, at[k].name)) {
+            usage_error("--at names '%s', which is no dimension or scalar param of %s", at[k].name,
+                        what);
+            return false;
+        }
+    if (over && over->name && !names_a_size(p, np, over->name)) {
+        usage_error("--over names '%s', which is no dimension or scalar param of %s", over->name,
+                    what);
+        return false;
     }
-    fprintf(stderr, "%lld floating-point operations\n", (long long)(2 * c.mul_add + c.other));
+    return true;
+}
+
+/* NAME=A:B or NAME=A:B:STEP, each with k or m like any size. */
+static bool
+parse_over(struct cost_report *r, struct arena *a)
+{
+    const char *text = r->o->over;
+    char *word = arena_strdup(a, text ? text : ""), *eq = strchr(word, '='), *part = eq, *save;
+    int64_t x[3] = {0, 0, 0};
+    int n = 0;
+    if (!text)
+        return true;
+    for (part = eq ? strtok_r(eq + 1, ":", &save) : NULL; part; part = strtok_r(NULL, ":", &save))
+        if (n == 3 || !parse_size(part, &x[n++]))
+            n = 4;
+    if (!eq || eq == word || n < 2 || n > 3 || x[0] < 1 || x[1] < x[0] || (n == 3 && x[2] < 1)) {
+        usage_error("--over needs NAME=FROM:TO or NAME=FROM:TO:STEP with 1 <= FROM <= TO, found "
+                    "'%s'", text);
+        return false;
+    }
+    *eq = 0;
+    r->over = (struct cost_sweep){word, x[0], x[1], x[2]};
+    if (!strcmp(word, "n")) {
+        usage_error("--over n: the crossovers are in n already; try --over D=16:256");
+        return false;
+    }
+    if (n == 3 && (x[1] - x[0]) / x[2] >= 1000) {
+        usage_error("--over %s: more than 1000 sizes", text);
+        return false;
+    }
+    return true;
+}
+
+int
+command_cost(const struct options *o)
+{
+    struct cost_report r = {.o = o, .sizes = o->at.n > 0};
+    struct arena *a = arena_new();
+    int rc = parse_over(&r, a) ? EXIT_OK : EXIT_USAGE;
+    for (int k = 0; k < o->ninputs && rc == EXIT_OK; k++) {
+        struct cost_program *p = r.p[r.np++] = xmalloc(sizeof *p);
+        memset(p, 0, sizeof *p);
+        rc = cost_open(p, o->inputs[k], o);
+    }
+    if (rc == EXIT_OK && !cost_check_names(r.p, r.np, o, &r.over))
+        rc = EXIT_USAGE;
+    if (rc == EXIT_OK) {
+        tell_apart(&r);
+        order_rows(&r);
+        if (o->json)
+            cost_json(&r);
+        else
+            cost_text(&r);
+    }
+    for (int k = 0; k < r.np; k++) {
+        cost_close(r.p[k]);
+        free(r.p[k]);
+    }
+    arena_free(a);
+    return rc;
 }

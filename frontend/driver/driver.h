@@ -10,7 +10,7 @@
 
 enum { EXIT_OK = 0, EXIT_DIAG = 1, EXIT_USAGE = 2, EXIT_ENV = 3 };
 
-enum { MAX_LIST = 128 };
+enum { MAX_LIST = 128, MAX_INPUTS = 32 };
 
 /* A list option: each use appends. */
 struct option_list {
@@ -20,11 +20,11 @@ struct option_list {
 
 struct options {
     const struct command *command;
-    const char *inputs[MAX_LIST];
+    const char *inputs[MAX_INPUTS];
     int ninputs;
     struct option_list args;   /* NAME=VALUE words of `run` */
     const char *output, *header, *mcpu, *target, *emit, *passes, *print_after, *stop_after,
-        *reproduce;
+        *reproduce, *over;
     struct option_list define, at;
     long step, threads, seed, opt, query_tile, key_tile, chunk, feature_block;
     bool json, print_changed, check_each, time_passes, stats, remarks, verbose, help, help_ops,
@@ -44,6 +44,8 @@ extern const int driver_command_count;
 int options_parse(int argc, char **argv, struct options *o);
 /* Usage error: message on standard error, returns EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A size with an optional k (1024) or m suffix. */
+bool parse_size(const char *s, int64_t *out);
 /* "a=1,b=2" or "a=1" entries of a list as name and value; false after a usage error. k/m suffixes
  * allowed. */
 bool parse_sizes(const struct option_list *l, const char *what, struct dim_override *out, int max,
@@ -75,6 +77,8 @@ int unit_open(struct unit *u, const char *path, const struct options *o);
 int unit_lower(struct unit *u, const struct options *o);     /* to the axis IR, assertions proven */
 int unit_passes(struct unit *u, const struct options *o);
 int unit_schedule(struct unit *u, const struct options *o);
+/* The tile extents asked for. */
+int unit_tuning(const struct options *o, struct schedule_tuning *t);
 enum cg_stepping unit_stepping(const struct unit *u);
 /* Code for the entries of the unit, for the targets chosen. Free with cg_free. */
 struct cg_module *unit_build(struct unit *u);
@@ -84,8 +88,8 @@ void unit_close(struct unit *u);
 int unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct cg_jit **jit,
              const struct attn_kernel **kernel);
 
-/* cost.c: on standard error, the scores computed and visible and the operations of a run. */
-void cost_report(struct unit *u, const struct interp_input *in);
+/* stats.c: on standard error, the scores computed and visible and the operations of a run. */
+void stats_report(struct unit *u, const struct interp_input *in);
 
 /* files.c */
 /* Whole file (- is standard input) into *data (malloc'ed); a message on failure. */
@@ -99,5 +103,6 @@ int command_compile(const struct options *o);
 int command_run(const struct options *o);
 int command_check(const struct options *o);
 int command_explain(const struct options *o);
+int command_cost(const struct options *o);
 
 #endif

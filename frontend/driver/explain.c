@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "frontend/driver/driver.h"
+#include "frontend/driver/cost.h"
 
 static const char *const positivity_words[] = {
     [POS_UNKNOWN] = "sign not known", [POS_ANY_SIGN] = "may be zero or negative",
@@ -55,9 +55,41 @@ cancellation(const struct unit *u)
                  "loses the digits of the condition (attnc check): `state f64;` keeps them";
 }
 
-static void
-explain_text(const struct unit *u)
+/* The n from which the kernelized form takes fewer FLOPs than the direct one: 0 never, -1 with
+ * *missing. */
+static int64_t
+pays_from(struct cost_program *p, const char **missing)
 {
+    struct cost_crossover x[COST_MAX_CROSSOVERS];
+    struct cost_row *direct = NULL;
+    for (int k = 1; k < p->nrows; k++)
+        if (p->rows[k].kind == COST_FORWARD)
+            direct = &p->rows[k];
+    int n = cost_row_cross(&p->rows[0], direct, COST_FLOPS, x, missing);
+    return n < 0 ? -1 : n > 0 && x[n - 1].sign < 0 ? x[n - 1].n : 0;
+}
+
+static void
+explain_crossover(struct cost_program *p)
+{
+    const char *missing = NULL;
+    if (!p->direct)
+        return;
+    int64_t n = pays_from(p, &missing);
+    if (n < 0)
+        printf("  %-14s say %s with --at to see from which n the rewrite takes fewer FLOPs\n",
+               "crossover", missing);
+    else if (n == 0)
+        printf("  %-14s none: the direct form takes fewer FLOPs\n", "crossover");
+    else
+        printf("  %-14s fewer FLOPs than the direct form from n = %lld (attnc cost)\n", "crossover",
+               (long long)n);
+}
+
+static void
+explain_text(struct cost_program *p)
+{
+    const struct unit *u = &p->u;
     const struct ir_func *f = u->source_func;
     printf("attention %s (%s%s%s)\n\nmeaning\n", f->name, ir_type_names[f->type],
            f->acc != f->type ? ", state " : "", f->acc != f->type ? ir_type_names[f->acc] : "");
@@ -87,33 +119,27 @@ explain_text(const struct unit *u)
     else
         line("step", u->stepping == STEP_STATE ? "scan, over a state of fixed size"
                                                : "stream, over a cache of keys and values");
+    explain_crossover(p);
 }
 
 static void
 json_text(const char *key, const char *value, bool last)
 {
     printf("  \"%s\": ", key);
-    if (value) {
-        putchar('"');
-        for (; *value; value++) {
-            if (*value == '"' || *value == '\\')
-                putchar('\\');
-            if (*value == '\n')
-                fputs("\\n", stdout);
-            else
-                putchar(*value);
-        }
-        putchar('"');
-    } else {
+    if (value)
+        put_json(value);
+    else
         fputs("null", stdout);
-    }
     puts(last ? "" : ",");
 }
 
 static void
-explain_json(const struct unit *u)
+explain_json(struct cost_program *p)
 {
+    const struct unit *u = &p->u;
     struct str sim = {0};
+    const char *missing;
+    int64_t n = p->direct ? pays_from(p, &missing) : -1;
     ir_print_math(u->source_func, u->source_func->root[ROOT_SIM], &sim);
     puts("{");
     json_text("name", u->func->name, false);
@@ -128,6 +154,10 @@ explain_json(const struct unit *u)
     json_text("cancellation", cancellation(u), false);
     json_text("type", ir_type_names[u->source_func->type], false);
     json_text("state", ir_type_names[u->source_func->acc], false);
+    if (n > 0)
+        printf("  \"crossover\": %lld,\n", (long long)n);
+    else
+        json_text("crossover", NULL, false);
     json_text("entry", u->prog->entry, false);
     json_text("schedule", u->prog->schedule, true);
     puts("}");
@@ -137,20 +167,16 @@ explain_json(const struct unit *u)
 int
 command_explain(const struct options *o)
 {
-    struct unit u;
+    struct cost_program p = {0}, *program = &p;
     struct options with_remarks = *o;
     with_remarks.remarks = true;
-    int rc = unit_open(&u, o->inputs[0], &with_remarks);
-    if (rc == EXIT_OK)
-        rc = unit_lower(&u, o);
-    if (rc == EXIT_OK)
-        rc = unit_passes(&u, o);
-    if (rc == EXIT_OK)
-        rc = unit_schedule(&u, o);
+    int rc = cost_open(&p, o->inputs[0], &with_remarks);
+    if (rc == EXIT_OK && !cost_check_names(&program, 1, o, NULL))
+        rc = EXIT_USAGE;
     if (rc == EXIT_OK && o->json)
-        explain_json(&u);
+        explain_json(&p);
     else if (rc == EXIT_OK)
-        explain_text(&u);
-    unit_close(&u);
+        explain_text(&p);
+    cost_close(&p);
     return rc;
 }

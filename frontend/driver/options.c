@@ -16,6 +16,8 @@ const struct command driver_commands[] = {
      "compare the compiled kernel with the f64 reference"},
     {"explain", 'e', command_explain, "attnc explain FILE",
      "what was understood, derived and proven"},
+    {"cost", 'o', command_cost, "attnc cost FILE... [--at n=4096,D=64] [--over D=16:256]",
+     "exact complexity, compared"},
 };
 const int driver_command_count = sizeof driver_commands / sizeof *driver_commands;
 
@@ -191,7 +193,10 @@ options_parse(int argc, char **argv, struct options *o)
                 return usage_error("more than %d arguments", MAX_LIST);
             o->args.at[o->args.n++] = w;
         } else {
-            if (o->ninputs == 1)
+            int most = o->command->letter == 'o' ? MAX_INPUTS : 1;
+            if (o->ninputs == most && most > 1)
+                return usage_error("more than %d inputs", most);
+            if (o->ninputs == most)
                 return usage_error("one input at a time, found '%s' and '%s'", o->inputs[0], w);
             o->inputs[o->ninputs++] = w;
         }
@@ -212,8 +217,7 @@ options_parse(int argc, char **argv, struct options *o)
     return o->ninputs ? -1 : usage_error("no input file");
 }
 
-/* A size with an optional k (1024) or m suffix. */
-static bool
+bool
 parse_size(const char *s, int64_t *out)
 {
     char *end;

@@ -218,7 +218,7 @@ report_cost(struct unit *u, const struct arrays *a)
     }
     struct interp_input in = {.dom = NUM_F64, .dims = dims, .q = exact[0], .k = exact[1],
                               .v = exact[2], .params = params};
-    cost_report(u, &in);
+    stats_report(u, &in);
     for (int t = 0; t < k->ntensors; t++)
         free(exact[t]);
 }

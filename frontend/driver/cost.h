@@ -1,0 +1,89 @@
+/* Command `cost`: what is reported of several programs, and of both forms of a kernelized one. */
+#ifndef ATTNC_FRONTEND_DRIVER_COST_H
+#define ATTNC_FRONTEND_DRIVER_COST_H
+
+#include "frontend/driver/driver.h"
+#include "passes/cost.h"
+
+enum { COST_MAX_ROWS = 4, COST_MAX_PROGRAMS = MAX_INPUTS };
+
+/* One entry of one form of a program. */
+struct cost_row {
+    struct cost_program *of;
+    const char *entry, *form, *schedule, *label; /* form: "kernelized", "direct", or NULL */
+    const struct ir_func *func;
+    struct tile_prog *prog;    /* forward, or the step of a state; NULL: a step over a cache */
+    enum cost_entry kind;
+    struct cost raw, cost;     /* raw: with the variables area and seen; cost: as printed */
+    struct tile_count count;   /* of the tiles at the sizes given, if counted */
+    int64_t workspace;         /* bytes */
+    const char *not_counted;   /* why not, or NULL */
+};
+
+struct cost_program {
+    struct unit u;
+    struct cost_ring ring;
+    struct ir_func *direct;    /* the program without kernelize, after the passes; or NULL */
+    struct tile_prog *direct_prog;
+    struct cost_area all, last;
+    int64_t *at;               /* values of the ring's variables */
+    bool *known, *given;       /* given: fixed, by --at or by --over; known: also what follows */
+    /* what to take for the areas (0: all, 1: of the last query) at these sizes */
+    enum { AREA_UNKNOWN, AREA_POLY, AREA_COUNTED, AREA_BOUND } take[2];
+    struct cost_row rows[COST_MAX_ROWS];
+    int nrows;
+};
+
+/* How D moves the crossovers: --over. */
+struct cost_sweep {
+    const char *name;
+    int64_t from, to, step;    /* step 0: doubling */
+};
+
+struct cost_report {
+    const struct options *o;
+    struct cost_program *p[COST_MAX_PROGRAMS];
+    int np;
+    struct cost_row *row[COST_MAX_PROGRAMS * COST_MAX_ROWS]; /* of all programs, by entry */
+    int nrows;
+    bool sizes;                /* some were given */
+    struct cost_sweep over;    /* name NULL: none */
+};
+
+/* cost.c */
+/* Compiles a program (zeroed) up to its schedules and derives its costs: EXIT_OK or an exit code
+ * after diagnostics. cost_close in any case. */
+int cost_open(struct cost_program *p, const char *path, const struct options *o);
+void cost_close(struct cost_program *p);
+/* q with the areas of the mask written out, where they are polynomials. */
+cost_poly *cost_with_areas(struct cost_program *p, cost_poly *q);
+/* Every size that --at and --over name is one of some program; false after a usage error. */
+bool cost_check_names(struct cost_program *const *p, int np, const struct options *o,
+                      const struct cost_sweep *over);
+
+/* cost_sizes.c */
+/* Fixed sizes and --at into p->at and p->given, and what they make of the ring's dims; false after
+ * a usage error. */
+bool cost_sizes_given(struct cost_program *p, const struct options *o);
+/* Everything that follows from them: p->known, once the areas are there. */
+void cost_sizes_fill(struct cost_program *p);
+/* Names of the variables that the value of q needs and nothing gives, or NULL. except: one that is
+ * not needed (-1: none). */
+const char *cost_missing(struct cost_program *p, const cost_poly *q, slong except);
+/* The value of quantity q of a row; false if a size is missing. */
+bool cost_row_value(struct cost_row *row, enum cost_quantity q, fmpq_t out);
+/* A size given anew, as by --over; M follows D where nothing gives M. */
+void cost_set_size(struct cost_program *p, const char *name, int64_t size);
+/* The next size of a sweep into *x; false at its end. */
+bool cost_sweep_next(const struct cost_sweep *o, int64_t *x);
+/* Who is cheaper in what from which n on; the number of changes, -1 with *missing. */
+int cost_row_cross(struct cost_row *a, struct cost_row *b, enum cost_quantity q,
+                   struct cost_crossover out[COST_MAX_CROSSOVERS], const char **missing);
+
+/* cost_text.c, cost_json.c */
+void cost_text(struct cost_report *r);
+void cost_json(struct cost_report *r);
+/* A string as JSON. */
+void put_json(const char *s);
+
+#endif

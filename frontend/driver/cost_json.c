@@ -1,0 +1,196 @@
+/* A cost report as JSON. docs/cost.md has the schema. */
+#include <stdio.h>
+
+#include "frontend/driver/cost.h"
+
+void
+put_json(const char *s)
+{
+    putchar('"');
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
+static void
+field(const char *key, const char *value, const char *end)
+{
+    printf("\"%s\": ", key);
+    if (value)
+        put_json(value);
+    else
+        printf("null");
+    fputs(end, stdout);
+}
+
+/* A number: whole ones exactly. */
+static void
+put_number(const fmpq_t v)
+{
+    if (fmpz_is_one(fmpq_denref(v)))
+        fmpz_print(fmpq_numref(v));
+    else
+        printf("%.17g", fmpz_get_d(fmpq_numref(v)) / fmpz_get_d(fmpq_denref(v)));
+}
+
+static void
+quantity(struct cost_row *row, enum cost_quantity q)
+{
+    struct cost_ring *r = &row->of->ring;
+    struct str exact = {0}, theta = {0};
+    fmpq_t v;
+    fmpq_init(v);
+    cost_print(r, row->cost.q[q], true, &exact);
+    cost_print_theta(r, row->cost.q[q], true, &theta);
+    printf(",\n      \"%s\": {", cost_names[q]);
+    field("exact", str_text(&exact), ", ");
+    field("theta", str_text(&theta), ", ");
+    printf("\"value\": ");
+    if (cost_row_value(row, q, v))
+        put_number(v);
+    else
+        printf("null");
+    putchar('}');
+    fmpq_clear(v);
+    str_free(&exact);
+    str_free(&theta);
+}
+
+static void
+intensity(struct cost_row *row)
+{
+    struct str s = {0};
+    fmpq_t flops, bytes;
+    fmpq_init(flops);
+    fmpq_init(bytes);
+    cost_print_ratio(&row->of->ring, row->cost.q[COST_FLOPS], row->cost.q[COST_BYTES], true, &s);
+    printf(",\n      \"intensity\": {");
+    field("exact", str_text(&s), ", ");
+    printf("\"value\": ");
+    if (cost_row_value(row, COST_FLOPS, flops) && cost_row_value(row, COST_BYTES, bytes) &&
+        !fmpq_is_zero(bytes)) {
+        fmpq_div(flops, flops, bytes);
+        put_number(flops);
+    } else {
+        printf("null");
+    }
+    putchar('}');
+    fmpq_clear(flops);
+    fmpq_clear(bytes);
+    str_free(&s);
+}
+
+static void
+mask(struct cost_program *p)
+{
+    const struct cost_area *a = &p->all;
+    struct str s = {0};
+    if (a->p)
+        cost_print(&p->ring, a->p, true, &s);
+    printf(",\n      \"area\": {");
+    field("exact", a->p ? str_text(&s) : NULL, ", ");
+    field("where", a->where, ", ");
+    field("unknown", a->why, ", ");
+    printf("\"bound\": %s}", p->take[0] == AREA_BOUND ? "true" : "false");
+    str_free(&s);
+}
+
+static void
+put_row(struct cost_row *row, bool first)
+{
+    printf("%s\n    { ", first ? "" : ",");
+    field("name", row->label, ", ");
+    field("file", row->of->u.src->name, ",\n      ");
+    field("entry", row->entry, ", ");
+    field("form", row->form, ", ");
+    field("schedule", row->schedule, "");
+    for (int q = 0; q < COST_QUANTITIES; q++)
+        quantity(row, (enum cost_quantity)q);
+    intensity(row);
+    mask(row->of);
+    printf(" }");
+}
+
+/* All changes of who is cheaper between two rows; nothing if sizes are missing. */
+static void
+put_pair(struct cost_row *a, struct cost_row *b, const char *extra, bool *first)
+{
+    static const enum cost_quantity by[] = {COST_FLOPS, COST_BYTES, COST_SPACE};
+    struct cost_crossover x[COST_MAX_CROSSOVERS];
+    const char *missing;
+    for (int m = 0; m < 3; m++) {
+        int n = cost_row_cross(a, b, by[m], x, &missing);
+        for (int k = n > 1 ? 1 : 0; k < n || (n == 0 && k == 0); k++) {
+            printf("%s\n    { ", *first ? "" : ",");
+            *first = false;
+            fputs(extra, stdout);
+            field("a", a->label, ", ");
+            field("b", b->label, ", ");
+            field("entry", a->entry, ", ");
+            field("by", cost_names[by[m]], ", ");
+            if (k)
+                printf("\"n\": %lld, ", (long long)x[k].n);
+            else
+                printf("\"n\": null, ");
+            field("cheaper", n == 0 ? NULL : x[k].sign < 0 ? a->label : b->label, " }");
+        }
+    }
+}
+
+static void
+put_pairs(struct cost_report *r, const char *extra, bool *first)
+{
+    for (int a = 0; a < r->nrows; a++)
+        for (int b = a + 1; b < r->nrows; b++)
+            if ((r->row[a]->kind == COST_FORWARD) == (r->row[b]->kind == COST_FORWARD))
+                put_pair(r->row[a], r->row[b], extra, first);
+}
+
+static void
+put_over(struct cost_report *r)
+{
+    const struct cost_sweep *o = &r->over;
+    bool first = true;
+    printf(",\n  \"over\": [");
+    int64_t x = o->from;
+    do {
+        struct str s = {0};
+        for (int k = 0; k < r->np; k++)
+            cost_set_size(r->p[k], o->name, x);
+        str_printf(&s, "\"%s\": %lld, ", o->name, (long long)x);
+        put_pairs(r, str_text(&s), &first);
+        str_free(&s);
+    } while (cost_sweep_next(o, &x));
+    printf("\n  ]");
+}
+
+void
+cost_json(struct cost_report *r)
+{
+    bool first = true;
+    const struct cost_program *p = r->p[0];
+    printf("{ \"programs\": [");
+    for (int k = 0; k < r->nrows; k++)
+        put_row(r->row[k], k == 0);
+    printf("\n  ],\n  \"sizes\": {");
+    for (slong v = 0; v < p->ring.area; v++)
+        if (p->known[v]) {
+            printf("%s\"%s\": %lld", first ? "" : ", ", cost_var_name(&p->ring, v),
+                   (long long)p->at[v]);
+            first = false;
+        }
+    printf("},\n  \"crossovers\": [");
+    first = true;
+    put_pairs(r, "", &first);
+    printf("\n  ]");
+    if (r->over.name)
+        put_over(r);
+    puts(" }");
+}

@@ -1,0 +1,192 @@
+/* Sizes of a cost report: what is given, what follows from it, and values at them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "frontend/driver/cost.h"
+
+static slong
+var_find(const struct cost_program *p, const char *name)
+{
+    int k = ir_dim_find(p->ring.f, name);
+    if (k < 0 && (k = ir_param_find(p->ring.f, name)) >= 0)
+        k = p->ring.f->params[k].rank ? -1 : k + (int)p->ring.f->ndims;
+    return k;
+}
+
+static void
+give(struct cost_program *p, slong var, int64_t size)
+{
+    p->at[var] = size;
+    p->given[var] = true;
+}
+
+/* What follows from what is given. */
+static void
+derive(struct cost_program *p, slong var, int64_t size)
+{
+    if (p->known[var])
+        return;
+    p->at[var] = size;
+    p->known[var] = true;
+}
+
+/* Areas at the sizes: from their polynomials where those hold, else counted, else all pairs. */
+static void
+fill_areas(struct cost_program *p)
+{
+    const struct cost_area *areas[2] = {&p->all, &p->last};
+    struct cost_ring *r = &p->ring;
+    for (int k = 0; k < 2; k++) {
+        const struct cost_area *a = areas[k];
+        slong var = k ? r->seen : r->area;
+        const char *missing = a->p ? cost_missing(p, a->p, -1) : NULL;
+        p->known[var] = p->known[DIM_N] && p->known[DIM_NQ] && !missing;
+        if (!p->known[var])
+            p->take[k] = AREA_UNKNOWN;
+        else if (a->p && cost_area_holds(a, p->at))
+            p->take[k] = AREA_POLY;
+        else if ((p->at[var] = cost_area_count(r, p->u.func, k == 1, p->at)) >= 0)
+            p->take[k] = AREA_COUNTED;
+        else
+            p->take[k] = AREA_BOUND;
+    }
+}
+
+/* What is not given: B = H = 1, G = H, n_q = n, M = D, and the defaults of scalar params. */
+void
+cost_sizes_fill(struct cost_program *p)
+{
+    static const int same[][2] = {{DIM_G, DIM_H}, {DIM_NQ, DIM_N}, {DIM_M, DIM_D}};
+    const struct ir_func *f = p->ring.f;
+    for (slong v = 0; v < p->ring.nvars; v++)
+        p->known[v] = p->given[v];
+    derive(p, DIM_B, 1);
+    derive(p, DIM_H, 1);
+    for (int k = 0; k < 3; k++)
+        if (p->known[same[k][1]])
+            derive(p, same[k][0], p->at[same[k][1]]);
+    for (uint32_t k = 0; k < f->nparams; k++) {
+        const struct ir_param *x = &f->params[k];
+        bool whole = x->has_default && x->value == (double)(int64_t)x->value;
+        if (!x->rank && whole)
+            derive(p, (slong)(f->ndims + k), (int64_t)x->value);
+    }
+    fill_areas(p);
+}
+
+bool
+cost_sizes_given(struct cost_program *p, const struct options *o)
+{
+    struct dim_override at[MAX_LIST];
+    int nat;
+    const struct ir_func *f = p->ring.f;
+    p->at = ARENA_ARRAY(p->u.arena, int64_t, p->ring.nvars);
+    p->known = ARENA_ARRAY(p->u.arena, bool, p->ring.nvars);
+    p->given = ARENA_ARRAY(p->u.arena, bool, p->ring.nvars);
+    if (!parse_sizes(&o->at, "at", at, MAX_LIST, &nat, p->u.arena))
+        return false;
+    for (uint32_t k = 0; k < f->ndims; k++)
+        if (f->dims[k].size > 0)
+            give(p, k, f->dims[k].size);
+    for (int k = 0; k < nat; k++) {
+        slong v = var_find(p, at[k].name);
+        if (v < 0)
+            continue;
+        if (v < (slong)f->ndims && f->dims[v].size > 0 && f->dims[v].size != at[k].size) {
+            usage_error("--at gives %s = %lld, but %s fixes it to %lld", at[k].name,
+                        (long long)at[k].size, f->name, (long long)f->dims[v].size);
+            return false;
+        }
+        give(p, v, at[k].size);
+    }
+    if (!p->given[DIM_G])
+        p->ring.dim[DIM_G] = p->ring.dim[DIM_H];
+    if (!p->given[DIM_NQ])
+        p->ring.dim[DIM_NQ] = p->ring.dim[DIM_N];
+    int64_t h = p->given[DIM_H] ? p->at[DIM_H] : 1, g = p->given[DIM_G] ? p->at[DIM_G] : 1;
+    if (g < 1 || h % g) {
+        usage_error("--at: %s has H = %lld query heads, which G = %lld key heads do not divide",
+                    f->name, (long long)h, (long long)g);
+        return false;
+    }
+    return true;
+}
+
+void
+cost_set_size(struct cost_program *p, const char *name, int64_t size)
+{
+    slong v = var_find(p, name);
+    if (v >= 0)
+        give(p, v, size);
+    cost_sizes_fill(p);
+}
+
+bool
+cost_sweep_next(const struct cost_sweep *o, int64_t *x)
+{
+    int64_t step = o->step ? o->step : *x;
+    return !__builtin_add_overflow(*x, step, x) && *x <= o->to;
+}
+
+const char *
+cost_missing(struct cost_program *p, const cost_poly *q, slong except)
+{
+    struct str s = {0};
+    const struct cost_ring *r = &p->ring;
+    for (slong v = 0; v < r->nvars; v++)
+        if (v != except && !p->known[v] && cost_has_var(r, q, v) && v != r->area && v != r->seen)
+            str_printf(&s, "%s%s", s.len ? ", " : "", cost_var_name(r, v));
+    const char *text = s.len ? arena_strdup(p->u.arena, str_text(&s)) : NULL;
+    str_free(&s);
+    return text;
+}
+
+/* A cost with its areas replaced by their polynomials where they hold; by all pairs where nothing
+ * better is known, or everywhere. */
+static cost_poly *
+in_dims(struct cost_row *row, enum cost_quantity q, bool everywhere)
+{
+    struct cost_program *p = row->of;
+    struct cost_ring *r = &p->ring;
+    cost_poly *x = row->raw.q[q], *pairs = cost_poly_new(r);
+    fmpq_mpoly_mul(pairs, r->dim[DIM_NQ], r->dim[DIM_N], r->ctx);
+    for (int k = 0; k < 2; k++) {
+        cost_poly *a = k ? p->last.p : p->all.p, *all = k ? r->dim[DIM_N] : pairs;
+        slong var = k ? r->seen : r->area;
+        if (everywhere ? a != NULL : p->take[k] == AREA_POLY)
+            x = cost_subst(r, x, var, a);
+        else if (everywhere || p->take[k] == AREA_BOUND)
+            x = cost_subst(r, x, var, all);
+    }
+    return x;
+}
+
+bool
+cost_row_value(struct cost_row *row, enum cost_quantity q, fmpq_t out)
+{
+    struct cost_program *p = row->of;
+    const cost_poly *x = in_dims(row, q, false);
+    for (slong v = 0; v < p->ring.nvars; v++)
+        if (!p->known[v] && cost_has_var(&p->ring, x, v))
+            return false;
+    cost_value(&p->ring, x, p->at, out);
+    return true;
+}
+
+int
+cost_row_cross(struct cost_row *a, struct cost_row *b, enum cost_quantity q,
+               struct cost_crossover out[COST_MAX_CROSSOVERS], const char **missing)
+{
+    cost_poly *x = in_dims(a, q, true), *y = in_dims(b, q, true);
+    fmpq_poly_t p, s;
+    if ((*missing = cost_missing(a->of, x, DIM_N)) || (*missing = cost_missing(b->of, y, DIM_N)))
+        return -1;
+    fmpq_poly_init(p);
+    fmpq_poly_init(s);
+    cost_in_n(&a->of->ring, x, a->of->at, p);
+    cost_in_n(&b->of->ring, y, b->of->at, s);
+    int n = cost_cross(p, s, out);
+    fmpq_poly_clear(p);
+    fmpq_poly_clear(s);
+    return n;
+}

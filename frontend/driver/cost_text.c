@@ -1,0 +1,336 @@
+/* A cost report as text: formulas of each entry, a table of values, crossovers. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "frontend/driver/cost.h"
+
+enum { WIDTH = 100, INDENT = 14 };
+
+/* Characters on a terminal: UTF-8 continuation bytes take no place. */
+static int
+columns(const char *s, size_t len)
+{
+    int n = 0;
+    for (size_t k = 0; k < len; k++)
+        n += ((unsigned char)s[k] & 0xc0) != 0x80;
+    return n;
+}
+
+/* Text after a label, broken at blanks. */
+static void
+wrapped(const char *label, const char *text)
+{
+    printf("  %-*s", INDENT - 2, label);
+    int at = INDENT;
+    while (*text) {
+        size_t len = strcspn(text, " ");
+        int wide = columns(text, len);
+        if (at > INDENT && at + 1 + wide > WIDTH) {
+            printf("\n%*s", INDENT, "");
+            at = INDENT;
+        } else if (at > INDENT) {
+            putchar(' ');
+            at++;
+        }
+        fwrite(text, 1, len, stdout);
+        at += wide;
+        text += len + (text[len] == ' ');
+    }
+    putchar('\n');
+}
+
+/* A value in at most 12 characters: whole if short. */
+static void
+put_value(char *s, size_t size, const fmpq_t v)
+{
+    double x = fmpz_get_d(fmpq_numref(v)) / fmpz_get_d(fmpq_denref(v));
+    if (fmpz_is_one(fmpq_denref(v)) && fabs(x) < 1e9)
+        snprintf(s, size, "%.0f", x);
+    else
+        snprintf(s, size, "%.4g", x);
+}
+
+static const char *const titles[COST_QUANTITIES] = {"FLOPs", "calls", "bytes", "space", "state"};
+
+static void
+print_line(const struct cost_row *row, const char *title, const cost_poly *q)
+{
+    struct cost_ring *r = &row->of->ring;
+    struct str s = {0};
+    cost_print(r, q, false, &s);
+    if (!fmpq_mpoly_is_zero(q, r->ctx)) {
+        str_put(&s, "  = Θ(");
+        cost_print_theta(r, q, false, &s);
+        str_put(&s, ")");
+    }
+    wrapped(title, str_text(&s));
+    str_free(&s);
+}
+
+static void
+print_nodes(const struct cost_row *row)
+{
+    struct cost_ring *r = &row->of->ring;
+    struct cost_line *line;
+    uint32_t n = cost_lines(r, row->func, row->kind, &line);
+    for (uint32_t k = 0; k < n; k++) {
+        struct str s = {0}, m = {0};
+        cost_print(r, cost_with_areas(row->of, line[k].flops), false, &s);
+        ir_print_math(row->func, line[k].node, &m);
+        printf("    %s", str_text(&s));
+        int pad = 40 - columns(str_text(&s), s.len);
+        printf("%*s  %s\n", pad > 0 ? pad : 0, "", str_text(&m));
+        str_free(&s);
+        str_free(&m);
+    }
+}
+
+static void
+print_row(const struct cost_report *r, const struct cost_row *row)
+{
+    static const char *const ways[] = {[COST_FORWARD] = "", [COST_STEP_STATE] = ", a state",
+                                       [COST_STEP_CACHE] = ", a cache of n keys and values"};
+    struct str s = {0};
+    printf("%s, %s (%s%s)\n", row->label, row->entry, row->schedule, ways[row->kind]);
+    for (int k = 0; k < COST_QUANTITIES; k++)
+        print_line(row, titles[k], row->cost.q[k]);
+    cost_print_ratio(&row->of->ring, row->cost.q[COST_FLOPS], row->cost.q[COST_BYTES], false, &s);
+    wrapped("FLOPs/byte", str_text(&s));
+    str_free(&s);
+    if (r->o->verbose)
+        print_nodes(row);
+}
+
+static void
+put_area(struct cost_program *p, const struct cost_area *a, const char *what, struct str *s)
+{
+    if (a->p)
+        cost_print(&p->ring, a->p, false, s);
+    else
+        str_put(s, "seen");
+    str_printf(s, " %s%s%s", what, a->where ? " for " : "", a->where ? a->where : "");
+}
+
+/* What was found of the mask of a program, once for its rows. */
+static void
+print_mask(struct cost_program *p)
+{
+    const struct cost_area *a = &p->all;
+    struct str s = {0};
+    if (!p->u.func->root[ROOT_MASK])
+        return;
+    if (a->p) {
+        put_area(p, a, "pairs visible", &s);
+        str_put(&s, "; ");
+        put_area(p, &p->last, "by the last query", &s);
+    } else {
+        str_printf(&s, "area: the visible pairs of a head (%s); seen: the keys of the last query; "
+                       "crossovers take all pairs", a->why);
+    }
+    if (p->take[0] == AREA_BOUND)
+        str_put(&s, "; values take all pairs");
+    wrapped("mask", str_text(&s));
+    str_free(&s);
+}
+
+/* ---- values ---- */
+
+/* False where a dim is just another one: G = H, n_q = n. */
+static bool
+own_size(const struct cost_ring *r, slong dim)
+{
+    return (dim != DIM_G || r->dim[dim] != r->dim[DIM_H]) &&
+           (dim != DIM_NQ || r->dim[dim] != r->dim[DIM_N]);
+}
+
+static void
+print_sizes(const struct cost_program *p, slong except)
+{
+    const struct cost_ring *r = &p->ring;
+    for (slong v = 0; v < r->area; v++)
+        if (p->known[v] && v != except && (v >= (slong)r->f->ndims || own_size(r, v)))
+            printf(" %s=%lld", cost_var_name(r, v), (long long)p->at[v]);
+}
+
+static int
+label_width(const struct cost_report *r)
+{
+    int w = 8;
+    for (int k = 0; k < r->nrows; k++) {
+        int n = columns(r->row[k]->label, strlen(r->row[k]->label));
+        w = n > w ? n : w;
+    }
+    return w;
+}
+
+static void
+pad(const char *s, int width)
+{
+    int n = columns(s, strlen(s));
+    printf("%s%*s", s, width > n ? width - n : 0, "");
+}
+
+static void
+print_values(const struct cost_report *r)
+{
+    int w = label_width(r);
+    printf("\nvalues at");
+    print_sizes(r->p[0], -1);
+    putchar('\n');
+    printf("  %*s  %-7s", w, "", "");
+    for (int q = 0; q < COST_QUANTITIES; q++)
+        printf(" %11s", titles[q]);
+    printf(" %10s\n", "FLOPs/byte");
+    fmpq_t v, flops;
+    fmpq_init(v);
+    fmpq_init(flops);
+    for (int k = 0; k < r->nrows; k++) {
+        struct cost_row *row = r->row[k];
+        const char *missing = NULL;
+        printf("  ");
+        pad(row->label, w);
+        printf("  %-7s", row->entry);
+        for (int q = 0; q < COST_QUANTITIES; q++) {
+            char s[32] = "-";
+            if (cost_row_value(row, (enum cost_quantity)q, v))
+                put_value(s, sizeof s, v);
+            else if (!missing && !(missing = cost_missing(row->of, row->raw.q[q], -1)))
+                missing = "n"; /* for the area of the mask */
+            if (q == COST_FLOPS)
+                fmpq_set(flops, v);
+            printf(" %11s", s);
+            if (q == COST_BYTES && !fmpq_is_zero(v))
+                fmpq_div(flops, flops, v);
+        }
+        if (missing)
+            printf("  needs %s\n", missing);
+        else
+            printf(" %10.4g\n", fmpz_get_d(fmpq_numref(flops)) / fmpz_get_d(fmpq_denref(flops)));
+    }
+    fmpq_clear(v);
+    fmpq_clear(flops);
+}
+
+/* ---- crossovers ---- */
+
+static const struct { enum cost_quantity q; const char *name; } measures[] = {
+    {COST_FLOPS, "FLOPs"}, {COST_BYTES, "bytes"}, {COST_SPACE, "space"}};
+enum { MEASURES = sizeof measures / sizeof *measures };
+
+static bool
+comparable(const struct cost_row *a, const struct cost_row *b)
+{
+    return a != b && (a->kind == COST_FORWARD) == (b->kind == COST_FORWARD);
+}
+
+static void
+print_cross(struct cost_row *a, struct cost_row *b, int m)
+{
+    struct cost_crossover x[COST_MAX_CROSSOVERS];
+    const char *missing;
+    int n = cost_row_cross(a, b, measures[m].q, x, &missing);
+    printf("  %-6s ", measures[m].name);
+    if (n < 0)
+        printf("%s and %s: needs %s\n", a->label, b->label, missing);
+    else if (n == 0)
+        printf("%s and %s: equal for every n\n", a->label, b->label);
+    for (int k = 0; k < n; k++) {
+        const char *less = x[k].sign < 0 ? a->label : b->label,
+                   *more = x[k].sign < 0 ? b->label : a->label;
+        if (k == 0 && n == 1)
+            printf("%s takes less than %s for every n%s\n", less, more,
+                   x[k].n > 1 ? " where they differ" : "");
+        else if (k)
+            printf("%s%s takes less than %s from n = %lld\n", k > 1 ? "         " : "", less, more,
+                   (long long)x[k].n);
+    }
+}
+
+static void
+print_crossovers(const struct cost_report *r)
+{
+    bool any = false;
+    for (int step = 0; step < 2; step++) {
+        bool headed = false;
+        for (int a = 0; a < r->nrows; a++)
+            for (int b = a + 1; b < r->nrows; b++) {
+                if (!comparable(r->row[a], r->row[b]) ||
+                    (r->row[a]->kind != COST_FORWARD) != step)
+                    continue;
+                if (!any) {
+                    printf("\ncrossovers at");
+                    print_sizes(r->p[0], DIM_N);
+                    putchar('\n');
+                }
+                any = true;
+                if (!headed)
+                    printf(" %s\n", r->row[a]->entry);
+                headed = true;
+                for (int m = 0; m < MEASURES; m++)
+                    print_cross(r->row[a], r->row[b], m);
+            }
+    }
+}
+
+/* The last change of who is cheaper: "n = 2178", "always", "never". */
+static void
+last_change(struct cost_row *a, struct cost_row *b, int m, char *s, size_t size)
+{
+    struct cost_crossover x[COST_MAX_CROSSOVERS];
+    const char *missing;
+    int n = cost_row_cross(a, b, measures[m].q, x, &missing);
+    if (n < 0)
+        snprintf(s, size, "?");
+    else if (n == 0)
+        snprintf(s, size, "equal");
+    else if (n == 1)
+        snprintf(s, size, "%s", x[0].sign < 0 ? "always" : "never");
+    else
+        snprintf(s, size, "%s%lld", x[n - 1].sign < 0 ? "" : "until ",
+                 (long long)x[n - 1].n - (x[n - 1].sign > 0));
+}
+
+static void
+print_over(struct cost_report *r)
+{
+    const struct cost_sweep *o = &r->over;
+    for (int a = 0; a < r->nrows; a++)
+        for (int b = a + 1; b < r->nrows; b++) {
+            if (!comparable(r->row[a], r->row[b]))
+                continue;
+            printf("\n%s: n from which %s takes less than %s\n", r->row[a]->entry, r->row[a]->label,
+                   r->row[b]->label);
+            printf("  %8s %14s %14s %14s\n", o->name, "FLOPs", "bytes", "space");
+            int64_t x = o->from;
+            do {
+                for (int k = 0; k < r->np; k++)
+                    cost_set_size(r->p[k], o->name, x);
+                printf("  %8lld", (long long)x);
+                for (int m = 0; m < MEASURES; m++) {
+                    char s[40];
+                    last_change(r->row[a], r->row[b], m, s, sizeof s);
+                    printf(" %14s", s);
+                }
+                putchar('\n');
+            } while (cost_sweep_next(o, &x));
+        }
+}
+
+void
+cost_text(struct cost_report *r)
+{
+    for (int k = 0; k < r->np; k++) {
+        for (int m = 0; m < r->p[k]->nrows; m++)
+            print_row(r, &r->p[k]->rows[m]);
+        print_mask(r->p[k]);
+    }
+    if (r->sizes) {
+        print_values(r);
+        print_crossovers(r);
+    } else if (!r->over.name) {
+        puts("\nvalues and crossovers: give sizes, e.g. --at n=4096,D=64");
+    }
+    if (r->over.name)
+        print_over(r);
+}
