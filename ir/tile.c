@@ -184,6 +184,21 @@ tx_axis(struct tile_prog *p, uint8_t axis)
     ICE("bad axis kind");
 }
 
+/* Counting the rows takes as long as there are; loops ask for the same ones again and again. */
+static int64_t
+table_rows(int64_t size, int64_t degree)
+{
+    static _Thread_local struct {
+        int64_t size, degree, rows;
+    } last;
+    if (last.size != size || last.degree != degree) {
+        last.rows = attn_monomial_rows(size, degree, NULL, NULL);
+        last.size = size;
+        last.degree = degree;
+    }
+    return last.rows;
+}
+
 int64_t
 tx_eval(const struct tile_prog *p, tx_ref ref, const int64_t *dims, const int64_t *vars)
 {
@@ -198,7 +213,7 @@ tx_eval(const struct tile_prog *p, tx_ref ref, const int64_t *dims, const int64_
     case TX_VAR:
         return vars[x->num];
     case TX_ROWS:
-        return attn_monomial_rows(tx_eval(p, x->a, dims, vars), (int)x->num, NULL, NULL);
+        return table_rows(tx_eval(p, x->a, dims, vars), x->num);
     case TX_ADD: case TX_SUB: case TX_MUL: case TX_FDIV: case TX_CDIV: case TX_MIN: case TX_MAX:
         return tx_apply((enum tx_op)x->op, tx_eval(p, x->a, dims, vars),
                         tx_eval(p, x->b, dims, vars));

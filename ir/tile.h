@@ -163,7 +163,9 @@ const char *tile_verify(const struct tile_prog *p, struct arena *a, span_t *at);
 /* What a run does: it takes 2*mul_add + other floating-point operations, a function being one. */
 struct tile_count {
     int64_t mul_add;   /* multiply-adds of matmul, rowdot, patch */
-    int64_t other;     /* elementwise operations */
+    int64_t other;     /* elementwise operations and sums */
+    int64_t calls;     /* functions among them */
+    int64_t bytes;     /* of arguments, state and shared workspace read or written by statements */
     int64_t tiles;     /* iterations of loops */
     int64_t scores;    /* pairs of a query and a key that were compared: statement `scores` */
 };

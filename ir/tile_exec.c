@@ -145,7 +145,7 @@ value(struct exec *e, ir_ref n)
         for (int k = 0; k < x->nargs; k++)
             a[k] = value(e, x->arg[k]);
         v = num_apply(e->in->dom, (enum ir_op)x->op, x->attr, a[0], a[1], a[2]);
-        e->count->other++;
+        exec_operation(e, x->op, 1);
     }
     e->memo[n] = v;
     e->stamp[n] = e->now;
@@ -251,6 +251,7 @@ exec_mapsum(struct exec *e, const struct tile_stmt *s)
             if (s->v[0].buf)
                 *exec_at(e, &s->v[0], r, c) = v;
             *sum = num_add(e->in->dom, *sum, v);
+            e->count->other++;
         }
 }
 
@@ -260,7 +261,7 @@ exec_colmax(struct exec *e, const struct tile_stmt *s)
     int64_t rows = exec_x(e, s->rows), cols = exec_x(e, s->cols);
     for (int64_t c = 0; c < cols; c++) {
         num m = {.f = -INFINITY};
-        for (int64_t r = 0; r < rows; r++)
+        for (int64_t r = 0; r < rows; r++, e->count->other++)
             m = num_max(e->in->dom, m, exec_value(e, s, r, c, 0));
         *exec_at(e, &s->v[0], 0, c) = m;
     }
@@ -274,6 +275,7 @@ exec_rowsum(struct exec *e, const struct tile_stmt *s)
         for (int64_t c = 0; c < cols; c++) {
             num *sum = exec_at(e, &s->v[0], 0, r);
             *sum = num_add(e->in->dom, *sum, exec_value(e, s, r, c, 0));
+            e->count->other++;
         }
 }
 
@@ -299,7 +301,7 @@ exec_mixsum(struct exec *e, const struct tile_stmt *s)
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++) {
             num sum = num_from_i(e->in->dom, 0);
-            for (int64_t t = 0; t < depth; t++)
+            for (int64_t t = 0; t < depth; t++, e->count->other++)
                 sum = num_add(e->in->dom, sum, exec_value(e, s, r, c, t));
             *exec_at(e, &s->v[0], r, c) = sum;
         }

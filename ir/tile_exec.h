@@ -36,6 +36,8 @@ extern exec_fn *const exec_fns[TILE_OP_COUNT];
 
 /* ---- tile_flow.c ---- */
 void exec_body(struct exec *e, const struct tile_stmt *body);
+/* Counts an operation of the axis IR. */
+void exec_operation(struct exec *e, uint8_t op, int64_t times);
 /* A number of the domain as a double: representatives above p/2 are negative. */
 double exec_real(const struct exec *e, num x);
 /* True if the buffer holds extremes that statement `compare` reads. */

@@ -9,21 +9,28 @@
 
 /* ---- costs ---- */
 
-/* Operations that evaluating n once takes, without what is bound. */
-static int64_t
-node_cost(struct exec *e, const struct tile_stmt *s, ir_ref n)
+/* Adds what evaluating n at so many points takes, without what is bound. */
+static void
+add_node(struct exec *e, const struct tile_stmt *s, ir_ref n, int64_t points)
 {
     const struct ir_node *x = &e->f->nodes[n];
     if (e->stamp[n] == e->now || x->nargs == 0)
-        return 0;
+        return;
     e->stamp[n] = e->now;
     for (uint32_t k = 0; k < s->nbinds; k++)
         if (s->binds[k].node == n)
-            return 0;
-    int64_t cost = 1;
+            return;
+    exec_operation(e, x->op, points);
     for (int k = 0; k < x->nargs; k++)
-        cost += node_cost(e, s, x->arg[k]);
-    return cost;
+        add_node(e, s, x->arg[k], points);
+}
+
+void
+exec_operation(struct exec *e, uint8_t op, int64_t times)
+{
+    e->count->other += times * ir_ops[op].flops;
+    if (ir_ops[op].props & IRP_TRANS)
+        e->count->calls += times;
 }
 
 static int64_t
@@ -38,9 +45,11 @@ add_work(struct exec *e, const struct tile_stmt *s)
 {
     if (tile_ops[s->op].flags & TF_MAP) {
         int64_t points = exec_x(e, s->rows) * exec_x(e, s->cols);
+        points *= s->op == TILE_mixsum ? exec_x(e, s->depth) : 1;
         e->now++;
-        e->count->other += points * (s->op == TILE_mixsum ? exec_x(e, s->depth) : 1) *
-                           node_cost(e, s, s->node);
+        add_node(e, s, s->node, points);
+        if (s->op != TILE_map) /* each is added to a sum, or compared with a maximum */
+            e->count->other += points;
     } else if (s->op == TILE_matmul) {
         e->count->mul_add += elements(e, &s->v[0]) * exec_x(e, s->v[2].rows);
     } else if (s->op == TILE_rowdot) {
@@ -53,16 +62,71 @@ static void
 add_fixed(struct exec *e, const struct tile_stmt *s)
 {
     if (s->op == TILE_colscale || s->op == TILE_rowscale || s->op == TILE_scale ||
-        s->op == TILE_weights || s->op == TILE_outer)
+        s->op == TILE_weights || s->op == TILE_outer || s->op == TILE_add)
         e->count->other += elements(e, &s->v[0]);
     else if (s->op == TILE_colsum)
         e->count->other += elements(e, &s->v[1]);
-    else if (s->op == TILE_running)
+    else if (s->op == TILE_running) {
         e->count->other += 3 * elements(e, &s->v[0]);
+        e->count->calls += elements(e, &s->v[0]);
+    }
     else if (s->op == TILE_features)
         e->count->other += elements(e, &s->v[0]) * (s->num[0] - 1 + (s->num[1] != 0));
     else if (s->op == TILE_mono)
         e->count->other += elements(e, &s->v[0]) * s->num[0];
+}
+
+/* Bytes of a view that are not scratch of the task: rows x cols of them. */
+static void
+add_bytes(struct exec *e, uint32_t buf, int64_t count)
+{
+    static const int64_t size[] = {[TYPE_F32] = 4, [TYPE_F64] = 8};
+    const struct tile_buf *b = &e->p->bufs[buf];
+    if (buf && b->kind != BUF_LOCAL && b->elem != ELEM_TABLE)
+        e->count->bytes += count * size[b->elem == ELEM_IO ? e->f->type : e->f->acc];
+}
+
+/* Arguments that a map reads element by element. */
+static void
+add_leaves(struct exec *e, const struct tile_stmt *s, ir_ref n)
+{
+    static const int64_t size[] = {[TYPE_F32] = 4, [TYPE_F64] = 8};
+    const struct ir_node *x = &e->f->nodes[n];
+    if (e->stamp[n] == e->now)
+        return;
+    e->stamp[n] = e->now;
+    for (uint32_t k = 0; k < s->nbinds; k++)
+        if (s->binds[k].node == n) {
+            const tile_view *v = &s->binds[k].view;
+            add_bytes(e, v->buf, elements(e, v));
+            return;
+        }
+    if (x->op == IR_input || (x->op == IR_param && x->axes)) {
+        const uint8_t axis[3] = {s->row_axis, s->col_axis, s->red_axis};
+        const tx_ref extent[3] = {s->rows, s->cols, s->depth};
+        int64_t count = size[e->f->type];
+        for (int k = 0; k < 3; k++)
+            if (axis[k] != AX_UNIT && extent[k] && (x->axes >> axis[k] & 1))
+                count *= exec_x(e, extent[k]);
+        e->count->bytes += count;
+    }
+    for (int k = 0; k < x->nargs; k++)
+        add_leaves(e, s, x->arg[k]);
+}
+
+/* Memory that a statement reads and writes besides scratch. */
+static void
+add_traffic(struct exec *e, const struct tile_stmt *s)
+{
+    if (tile_ops[s->op].flags & TF_BODY)
+        return;
+    for (int k = 0; k < tile_ops[s->op].nviews; k++)
+        if (s->v[k].buf)
+            add_bytes(e, s->v[k].buf, elements(e, &s->v[k]));
+    if (tile_ops[s->op].flags & TF_MAP) {
+        e->now++;
+        add_leaves(e, s, s->node);
+    }
 }
 
 bool
@@ -84,6 +148,7 @@ exec_body(struct exec *e, const struct tile_stmt *s)
         bool decides = (tile_ops[s->op].flags & TF_BODY) || s->op == TILE_scores ||
                        s->op == TILE_minmax;
         add_fixed(e, s);
+        add_traffic(e, s);
         if (e->counting && !decides)
             add_work(e, s);
         else

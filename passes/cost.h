@@ -117,6 +117,28 @@ struct cost_line {
 uint32_t cost_lines(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry,
                     struct cost_line **lines);
 
+/* ---- cost_tile.c: the generated code ---- */
+
+struct tile_prog;
+/* What the tiles of a program do at sizes of the variables (all dims and scalar params of its
+ * function known): false with *why where that depends on tensors or takes long to count.
+ * q[COST_SPACE] is workspace without the padding of rows to whole vectors; q[COST_STATE] what the
+ * caller keeps. */
+bool cost_tile_count(struct cost_ring *r, const struct tile_prog *p, const int64_t *at,
+                     int64_t q[COST_QUANTITIES], const char **why);
+
+/* The same as polynomials in B, H = G, n = n_q, D and M: interpolated from counts at multiples of
+ * `tile` tokens (0: at one token, a step over a state; one_query: of n alone, a step over a cache)
+ * and checked at other sizes. where says for
+ * which sizes they hold; a polynomial that was not found is NULL. False with why in words if not
+ * even the FLOPs are one. Workspace is that of one task. */
+struct cost_tiles {
+    struct cost cost;
+    const char *where, *why;
+};
+bool cost_tile(struct cost_ring *r, const struct tile_prog *p, const int64_t *at, const bool *known,
+               const struct cost *algorithm, int64_t tile, bool one_query, struct cost_tiles *out);
+
 /* ---- cost_cross.c: crossovers ---- */
 
 /* From n on (up to the next crossover) a costs less than b (sign < 0) or more (sign > 0). */

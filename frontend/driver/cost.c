@@ -54,28 +54,49 @@ add_row(struct cost_program *p, const char *form, struct ir_func *f, struct tile
     struct cost_row *row = &p->rows[p->nrows++];
     *row = (struct cost_row){.of = p, .form = form, .func = f, .prog = prog, .kind = kind};
     row->entry = kind == COST_FORWARD ? "forward" : "step";
-    row->schedule = prog ? prog->schedule : "stream";
+    row->schedule = prog->schedule;
     row->label = form && !strcmp(form, "direct") ? arena_printf(p->u.arena, "%s direct", f->name)
                                                  : f->name;
     cost_axis(&p->ring, f, kind, &row->raw);
     for (int k = 0; k < COST_QUANTITIES; k++)
         row->cost.q[k] = cost_with_areas(p, row->raw.q[k]);
+    cost_tile(&p->ring, prog, p->at, p->known, &row->raw, kind == COST_STEP_STATE ? 0 : p->tile,
+              kind == COST_STEP_CACHE, &row->tiles);
 }
 
 static void
 add_rows(struct cost_program *p)
 {
     struct unit *u = &p->u;
-    const char *why;
-    add_row(p, p->direct ? "kernelized" : NULL, u->func, u->prog, COST_FORWARD);
-    if (u->stepping != STEP_NONE)
-        add_row(p, p->direct ? "kernelized" : NULL, u->func, u->step,
-                u->stepping == STEP_STATE ? COST_STEP_STATE : COST_STEP_CACHE);
+    const char *why, *form = p->direct ? "kernelized" : NULL;
+    add_row(p, form, u->func, u->prog, COST_FORWARD);
+    if (u->stepping == STEP_STATE)
+        add_row(p, form, u->func, u->step, COST_STEP_STATE);
+    else if (u->stepping == STEP_CACHE)
+        add_row(p, form, u->func, u->prog, COST_STEP_CACHE);
     if (!p->direct)
         return;
     add_row(p, "direct", p->direct, p->direct_prog, COST_FORWARD);
     if (schedule_stepping(p->direct, &why) == STEP_CACHE)
-        add_row(p, "direct", p->direct, NULL, COST_STEP_CACHE);
+        add_row(p, "direct", p->direct, p->direct_prog, COST_STEP_CACHE);
+}
+
+/* Tokens that fill whole tiles of every schedule: the least common multiple of the extents. */
+static int64_t
+whole_tiles(const struct schedule_tuning *t)
+{
+    const int64_t extent[3] = {t->query_tile, t->key_tile, t->chunk};
+    int64_t all = 1;
+    for (int k = 0; k < 3; k++) {
+        int64_t a = all, b = extent[k];
+        while (b) {
+            int64_t c = a % b;
+            a = b;
+            b = c;
+        }
+        all *= extent[k] / a;
+    }
+    return all;
 }
 
 int
@@ -90,8 +111,11 @@ cost_open(struct cost_program *p, const char *path, const struct options *o)
         rc = unit_schedule(&p->u, o);
     if (rc != EXIT_OK)
         return rc;
+    struct schedule_tuning t;
     if (!make_direct(p, o))
         return EXIT_ENV;
+    if (unit_tuning(o, &t) == EXIT_OK)
+        p->tile = whole_tiles(&t);
     cost_ring_init(&p->ring, p->u.func, p->u.arena);
     if (!cost_sizes_given(p, o))
         return EXIT_USAGE;

@@ -12,12 +12,10 @@ struct cost_row {
     struct cost_program *of;
     const char *entry, *form, *schedule, *label; /* form: "kernelized", "direct", or NULL */
     const struct ir_func *func;
-    struct tile_prog *prog;    /* forward, or the step of a state; NULL: a step over a cache */
+    struct tile_prog *prog;    /* forward (also for a step over a cache), or the step of a state */
     enum cost_entry kind;
     struct cost raw, cost;     /* raw: with the variables area and seen; cost: as printed */
-    struct tile_count count;   /* of the tiles at the sizes given, if counted */
-    int64_t workspace;         /* bytes */
-    const char *not_counted;   /* why not, or NULL */
+    struct cost_tiles tiles;   /* the same of the generated code; tiles.why: none, and why */
 };
 
 struct cost_program {
@@ -30,6 +28,7 @@ struct cost_program {
     bool *known, *given;       /* given: fixed, by --at or by --over; known: also what follows */
     /* what to take for the areas (0: all, 1: of the last query) at these sizes */
     enum { AREA_UNKNOWN, AREA_POLY, AREA_COUNTED, AREA_BOUND } take[2];
+    int64_t tile;              /* tokens that fill whole tiles */
     struct cost_row rows[COST_MAX_ROWS];
     int nrows;
 };
@@ -72,6 +71,8 @@ void cost_sizes_fill(struct cost_program *p);
 const char *cost_missing(struct cost_program *p, const cost_poly *q, slong except);
 /* The value of quantity q of a row; false if a size is missing. */
 bool cost_row_value(struct cost_row *row, enum cost_quantity q, fmpq_t out);
+/* What the generated code of a row does at the sizes; false with *why. */
+bool cost_row_count(struct cost_row *row, int64_t q[COST_QUANTITIES], const char **why);
 /* A size given anew, as by --over; M follows D where nothing gives M. */
 void cost_set_size(struct cost_program *p, const char *name, int64_t size);
 /* The next size of a sweep into *x; false at its end. */

@@ -87,6 +87,34 @@ intensity(struct cost_row *row)
     str_free(&s);
 }
 
+/* What the generated code does: formulas, where they hold, and counts. */
+static void
+code(struct cost_row *row)
+{
+    struct cost_ring *r = &row->of->ring;
+    const struct cost_tiles *t = &row->tiles;
+    int64_t count[COST_QUANTITIES];
+    const char *why = NULL;
+    bool ok = cost_row_count(row, count, &why);
+    printf(",\n      \"code\": {");
+    field("where", t->where, ", ");
+    field("unknown", t->why, "");
+    for (int q = 0; q < COST_QUANTITIES; q++) {
+        struct str s = {0};
+        bool known = !t->why && t->cost.q[q];
+        if (known)
+            cost_print(r, t->cost.q[q], true, &s);
+        printf(",\n        \"%s\": {", cost_names[q]);
+        field("exact", known ? str_text(&s) : NULL, ", ");
+        if (ok)
+            printf("\"value\": %lld}", (long long)count[q]);
+        else
+            printf("\"value\": null}");
+        str_free(&s);
+    }
+    putchar('}');
+}
+
 static void
 mask(struct cost_program *p)
 {
@@ -115,6 +143,7 @@ put_row(struct cost_row *row, bool first)
         quantity(row, (enum cost_quantity)q);
     intensity(row);
     mask(row->of);
+    code(row);
     printf(" }");
 }
 

@@ -173,6 +173,32 @@ cost_row_value(struct cost_row *row, enum cost_quantity q, fmpq_t out)
     return true;
 }
 
+bool
+cost_row_count(struct cost_row *row, int64_t q[COST_QUANTITIES], const char **why)
+{
+    struct cost_program *p = row->of;
+    struct cost_ring *r = &p->ring;
+    int64_t *at = ARENA_ARRAY(p->u.arena, int64_t, r->nvars);
+    struct str missing = {0};
+    for (slong v = 0; v < r->area; v++) {
+        bool tensor = v >= (slong)r->f->ndims && r->f->params[v - (slong)r->f->ndims].rank,
+             token = v == DIM_N && row->kind == COST_STEP_STATE;
+        if (!p->known[v] && !tensor && !token && v != DIM_NQ) /* which follows n */
+            str_printf(&missing, "%s%s", missing.len ? ", " : "needs ", cost_var_name(r, v));
+        at[v] = p->at[v];
+    }
+    if (missing.len) {
+        *why = arena_strdup(p->u.arena, str_text(&missing));
+        str_free(&missing);
+        return false;
+    }
+    if (row->kind != COST_FORWARD)
+        at[DIM_NQ] = 1;
+    if (row->kind == COST_STEP_STATE)
+        at[DIM_N] = 1;
+    return cost_tile_count(r, row->prog, at, q, why);
+}
+
 int
 cost_row_cross(struct cost_row *a, struct cost_row *b, enum cost_quantity q,
                struct cost_crossover out[COST_MAX_CROSSOVERS], const char **missing)

@@ -86,6 +86,24 @@ print_nodes(const struct cost_row *row)
     }
 }
 
+/* What the generated code does. */
+static void
+print_tiles(const struct cost_row *row)
+{
+    static const char *const code[COST_QUANTITIES] = {"code FLOPs", "code calls", "code bytes",
+                                                      "code space", "code state"};
+    const struct cost_tiles *t = &row->tiles;
+    for (int q = 0; q < COST_STATE && !t->why; q++)
+        if (!t->cost.q[q])
+            wrapped(code[q], "no polynomial in D");
+        else if (q != COST_CALLS || !fmpq_mpoly_is_zero(t->cost.q[q], row->of->ring.ctx))
+            print_line(row, code[q], t->cost.q[q]);
+    if (t->why)
+        wrapped("code", arena_printf(row->of->u.arena, "no formula: %s", t->why));
+    else if (t->where)
+        wrapped("", arena_printf(row->of->u.arena, "for %s", t->where));
+}
+
 static void
 print_row(const struct cost_report *r, const struct cost_row *row)
 {
@@ -98,6 +116,7 @@ print_row(const struct cost_report *r, const struct cost_row *row)
     cost_print_ratio(&row->of->ring, row->cost.q[COST_FLOPS], row->cost.q[COST_BYTES], false, &s);
     wrapped("FLOPs/byte", str_text(&s));
     str_free(&s);
+    print_tiles(row);
     if (r->o->verbose)
         print_nodes(row);
 }
@@ -171,6 +190,36 @@ pad(const char *s, int width)
     printf("%s%*s", s, width > n ? width - n : 0, "");
 }
 
+/* The values of the generated code, counted. */
+static void
+print_counts(const struct cost_report *r, int w)
+{
+    printf(" generated code\n");
+    for (int k = 0; k < r->nrows; k++) {
+        int64_t q[COST_QUANTITIES];
+        const char *why = NULL;
+        bool ok = cost_row_count(r->row[k], q, &why);
+        printf("  ");
+        pad(r->row[k]->label, w);
+        printf("  %-7s", r->row[k]->entry);
+        for (int m = 0; m < COST_QUANTITIES; m++) {
+            char s[32] = "-";
+            fmpq_t v;
+            fmpq_init(v);
+            if (ok)
+                fmpq_set_si(v, q[m], 1);
+            if (ok)
+                put_value(s, sizeof s, v);
+            printf(" %11s", s);
+            fmpq_clear(v);
+        }
+        if (ok && q[COST_BYTES])
+            printf(" %10.4g\n", (double)q[COST_FLOPS] / (double)q[COST_BYTES]);
+        else
+            printf("  %s\n", ok ? "" : why);
+    }
+}
+
 static void
 print_values(const struct cost_report *r)
 {
@@ -210,6 +259,7 @@ print_values(const struct cost_report *r)
     }
     fmpq_clear(v);
     fmpq_clear(flops);
+    print_counts(r, w);
 }
 
 /* ---- crossovers ---- */

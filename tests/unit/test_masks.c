@@ -232,7 +232,8 @@ check_counts(const struct built *x, const struct program *p, const struct interp
         ok = got[e].f == want[e].f;
     check(ok, "executor", p->mask, in->dims);
     ok = tile_count(x->prog, in, &counted, &why) && run.scores == counted.scores &&
-         run.mul_add == counted.mul_add && run.other == counted.other;
+         run.mul_add == counted.mul_add && run.other == counted.other &&
+         run.calls == counted.calls && run.bytes == counted.bytes;
     check(ok, "counting without running", p->mask, in->dims);
     struct area a = area_of(seen, in->dims);
     if (!(p->edges & NO_BOUND))

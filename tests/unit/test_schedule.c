@@ -155,11 +155,15 @@ exec_one(enum program which, const int64_t *dims)
     }
     struct interp_input in = {
         .dom = dom, .dims = dims, .q = mem, .k = mem + nq, .v = mem + nq + nk};
+    struct tile_count run, counted;
     bool ok = !bad && interp_node(f, f->root[ROOT_OUT], &in, want, &why) &&
-              tile_exec(p, &in, got, NULL, &why);
+              tile_exec(p, &in, got, &run, &why);
     for (int64_t k = 0; ok && k < no; k++)
         ok = dom == NUM_GF ? want[k].u == got[k].u : fabs(want[k].f - got[k].f) <= 1e-12;
     check(ok, names[which], dims);
+    /* what the loops say they do is what was done, operation by operation */
+    check(ok && tile_count(p, &in, &counted, &why) && !memcmp(&run, &counted, sizeof run),
+          "tile_count", dims);
     free(mem);
     ir_func_free(f);
     arena_free(a);

@@ -47,7 +47,8 @@ def schema(report):
     assert set(report) <= {"programs", "sizes", "crossovers", "over"}, set(report)
     for p in report["programs"]:
         assert set(p) == {"name", "file", "entry", "form", "schedule", "flops", "calls", "bytes", "space", "state",
-                          "intensity", "area"}, set(p)
+                          "intensity", "area", "code"}, set(p)
+        assert set(p["code"]) == {"where", "unknown", "flops", "calls", "bytes", "space", "state"}
         assert p["entry"] in ("forward", "step") and p["form"] in (None, "direct", "kernelized")
         for q in ("flops", "calls", "bytes", "space", "state"):
             assert set(p[q]) == {"exact", "theta", "value"}
@@ -200,6 +201,30 @@ path = write("documents", "param doc[b, n]; sim = exp(q·k); mask = doc[b, i] ==
 p = row(cost([path], {"n": 10, "D": 2}), "forward")
 assert p["area"]["bound"] and "doc" in p["area"]["unknown"] and "area" in p["calls"]["exact"]
 assert p["calls"]["value"] == 100
+
+# ---- the generated code: formulas against counts of its loops, where they are said to hold ----
+
+holds = {}
+for name, text in (("full", None), ("one_way", None), ("square", None), ("square_causal", None),
+                   ("near", "sim = exp(q·k); causal; window 40;"), ("features", "sim = (elu(q)+1)·(elu(k)+1); kernelize;")):
+    path = write(name, text) if text else f"{work}/{name}.attn"
+    for _ in range(4):
+        at = {"B": rng.randint(1, 2), "H": rng.choice([1, 8, 12]), "n": 128 * rng.randint(8, 14), "D": rng.randint(1, 70),
+              "M": rng.randint(1, 70)}
+        for p in cost([path], at)["programs"]:
+            code, s = p["code"], at | {"G": at["H"], "n_q": at["n"]}
+            where = code["where"] or ""
+            if (code["unknown"] or ("D a multiple of 2" in where and at["D"] % 2) or
+                    ("B*H >= 8" in where and at["B"] * at["H"] < 8)):
+                continue
+            for q in ("flops", "calls", "bytes", "space"):
+                if code[q]["exact"] is not None:
+                    assert value(code[q]["exact"], s) == code[q]["value"], (path, at, p["entry"], p["form"], q, code)
+                    holds[q] = holds.get(q, 0) + 1
+                    checked += 1
+            if p["entry"] == "forward":     # never less than the algorithm, whose masks are not rounded to tiles
+                assert code["flops"]["value"] >= p["flops"]["value"] * 0.999, (path, at, p["form"])
+assert all(holds.get(q, 0) > 20 for q in ("flops", "calls", "bytes", "space")), holds
 
 # ---- the table of complexities: arithmetic and memory traffic, M apart from D, heads shared ----
 
