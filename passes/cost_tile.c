@@ -2,15 +2,15 @@
  * those counts are polynomials.
  *
  * Counts are polynomials only for sizes that fill whole tiles, so they are taken at multiples of
- * the tile extents, from sizes on at which every loop runs as usual: few tokens are split otherwise.
- */
+ * the tile extents, from sizes on at which every loop runs as usual: few tokens are split
+ * otherwise. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/tile.h"
 #include "passes/cost.h"
 
-enum { MAX_LOOPS = 3000000, MAX_PARAM = 1 << 22, FIRST_TILES = 8 };
+enum { MAX_LOOPS = 3000000, MAX_PARAM = 1 << 22, MAX_AXIS = 1 << 27, FIRST_TILES = 8 };
 
 /* ---- counting ---- */
 
@@ -77,6 +77,19 @@ mask_reads_tensor(const struct ir_func *f)
     return found;
 }
 
+/* True if no vector is longer than one can be computed with. */
+static bool
+moderate(const struct ir_func *f, const int64_t *at)
+{
+    int64_t size = 0;
+    for (uint32_t d = DIM_D; d < f->ndims; d++)
+        if (at[d] > MAX_AXIS)
+            return false;
+    for (uint32_t a = AX_d; a < f->naxes && size >= 0 && size <= MAX_AXIS; a++)
+        size = ir_axis_size(f, (uint8_t)a, at);
+    return size >= 0 && size <= MAX_AXIS && at[DIM_N] >= 0 && at[DIM_NQ] >= 0;
+}
+
 /* Workspace of one task is counted apart. */
 enum { LOCAL = COST_QUANTITIES, COUNTS };
 
@@ -94,6 +107,8 @@ count_tiles(struct cost_ring *r, const struct tile_prog *p, const int64_t *at, i
         *why = "the mask reads a tensor";
     else if (loops > MAX_LOOPS)
         *why = "many tiles";
+    else if (!moderate(f, at))
+        *why = "large vectors";
     else if (params_of(r, p, at, &values, &params, why)) {
         struct interp_input in = {.dom = NUM_F64, .dims = at, .params = params};
         bool ok = tile_count(p, &in, &c, why);

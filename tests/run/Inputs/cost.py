@@ -308,4 +308,9 @@ report = cost([odd, everything, twin], {"n": 8, "D": 2})
 assert len({p["name"] for p in report["programs"] if p["entry"] == "forward"}) == 3
 huge = cost([everything], {"n": 2 ** 40, "D": 64, "H": 64, "B": 1024})
 assert row(huge, "forward")["flops"]["value"] == 1024 * 64 * 2 ** 40 * (2 ** 40 * (64 * 4 + 5) + 64)
+most = 2 ** 63 - 1
+for at in ({"D": 10 ** 9, "n": 1}, {"D": 10 ** 5, "n": 1}, {"D": 0, "n": 0}, {"n": 2 ** 40, "D": 64, "n_q": 1},
+           {"B": 0, "n": 10, "D": 4}, {"H": 0, "n": 4, "D": 4}, {"n": 5, "n_q": 9, "D": 4}, {"D": most, "n": most},
+           {"B": most, "H": most, "G": most, "n": 4, "D": 4}):
+    schema(cost([square_causal, f"{work}/wide.attn", f"{work}/near.attn"], at))
 print(checked, "costs as counted")
