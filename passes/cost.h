@@ -54,6 +54,9 @@ cost_poly *cost_axis_size(struct cost_ring *r, const struct ir_func *f, uint8_t 
 /* *to += scale * a * b */
 void cost_add_mul(struct cost_ring *r, cost_poly *to, slong scale, const cost_poly *a,
                   const cost_poly *b);
+/* *to *= the polynomial in var that is 1 at x[k] and 0 at the other places of x[0..n) */
+void cost_times_basis(struct cost_ring *r, cost_poly *to, slong var, const int64_t *x, int n,
+                      int k);
 /* p with variable var replaced by the polynomial x. */
 cost_poly *cost_subst(struct cost_ring *r, const cost_poly *p, slong var, const cost_poly *x);
 /* True if p varies with var. */
@@ -95,9 +98,14 @@ struct cost_area {
 void cost_area_find(struct cost_ring *r, struct ir_func *f, bool last, bool rect,
                     const int64_t *at, const bool *known, struct cost_area *out);
 bool cost_area_holds(const struct cost_area *a, const int64_t *at);
+/* The n it holds from, for these values of the variables. */
+int64_t cost_area_from(const struct cost_area *a, const int64_t *at);
 /* Counts the pairs (last: the keys of the last query) at sizes of the variables; -1 if that would
  * take too long or needs tensors. */
-int64_t cost_area_count(struct cost_ring *r, struct ir_func *f, bool last, const int64_t *at);
+int64_t cost_area_count(struct cost_ring *r, const struct ir_func *f, bool last, const int64_t *at);
+/* Why the area cannot be known before run time, or NULL; the largest number of the mask. */
+const char *cost_mask_unknown(struct cost_ring *r, const struct ir_func *f);
+int64_t cost_mask_scale(struct cost_ring *r, const struct ir_func *f, const int64_t *at);
 
 /* ---- cost_axis.c: the algorithm ---- */
 
@@ -147,9 +155,9 @@ struct cost_crossover {
     int sign;
 };
 enum { COST_MAX_CROSSOVERS = 16 };
-/* All changes of who is cheaper over n = 1, 2, ...; the first entry is for the first n at which the
- * two differ. Returns how many; 0: equal for every n. */
-int cost_cross(const fmpq_poly_t a, const fmpq_poly_t b,
+/* All changes of who is cheaper over n = from, from + 1, ... (from >= 1); the first entry is for
+ * the first n at which the two differ. Returns how many; 0: equal for every n. */
+int cost_cross(const fmpq_poly_t a, const fmpq_poly_t b, int64_t from,
                struct cost_crossover out[COST_MAX_CROSSOVERS]);
 
 #endif

@@ -1,48 +1,45 @@
-/* The area of a mask: counted at small sizes, interpolated, and checked at other sizes.
+/* The area of a mask: counted, interpolated, and checked at other sizes.
  *
- * Masks are made of comparisons of positions, so that for large n the area is a polynomial of
- * degree at most 2 in n and in each number of the mask; strided masks repeat, and have one for
- * every multiple of their period. Where it starts to hold and what the period is, is searched. */
+ * Masks are made of comparisons of positions, so that beyond the numbers they are compared with the
+ * area is a polynomial of degree at most 2 in n, and in scalar params where no other number is in
+ * the way; masks that repeat have one for every multiple of their period. So counts are taken from
+ * twice the largest number of the mask on, at multiples that its numbers suggest, and what they
+ * give is checked at sizes several times as large. One number that is far larger than the rest
+ * takes the place of a param, with small values, and is put in afterwards. */
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ir/interp.h"
 #include "passes/cost.h"
 
-enum { DEGREE = 2, POINTS = DEGREE + 1, MAX_OTHERS = 3, MAX_PAIRS = 40000000 };
+enum {
+    DEGREE = 2, POINTS = DEGREE + 1, MAX_OTHERS = 3, MAX_PERIODS = 24,
+    MAX_COUNT = 40000000, MAX_SCALE = 600, MAX_PERIOD = 512, FROM = 48, LARGE = 64,
+    MAX_DOWN = 2500
+};
 
 struct fit {
     struct cost_ring *r;
     struct ir_func *f;
     struct cost_area *a;
     bool rect;
-    slong other[MAX_OTHERS + 1]; /* variables besides n: n_q if rect, scalar params, dims */
+    const bool *used;            /* nodes of the mask */
+    slong other[MAX_OTHERS + 1]; /* variables besides n: n_q if rect, scalar params */
     int others;
+    int64_t large;               /* a number of the mask taken for the variable area; or 0 */
     int64_t *at;
+    int64_t *grown;              /* areas of the first n queries and keys, or NULL */
+    int64_t most;                /* largest n that grown has */
 };
 
 /* ---- counting ---- */
 
-static const char *
-why_not_counted(const struct ir_func *f, ir_ref mask, const bool *used)
-{
-    const char *text = NULL;
-    for (ir_ref n = 1; n < f->nnodes && !text; n++) {
-        const struct ir_node *x = &f->nodes[n];
-        if (used[n] && x->op == IR_param && f->params[x->attr.id].rank)
-            text = arena_printf(f->arena, "the mask reads the tensor %s",
-                                f->params[x->attr.id].name);
-        if (used[n] && x->op == IR_input)
-            text = "the mask reads queries or keys";
-    }
-    if (!text && f->nodes[mask].axes >> AX_h & 1)
-        text = "the mask differs from head to head";
-    return text;
-}
-
 /* Nodes the mask is made of. */
 static bool *
-mask_nodes(struct cost_ring *r, const struct ir_func *f, ir_ref mask)
+mask_nodes(struct cost_ring *r, const struct ir_func *f)
 {
+    ir_ref mask = f->root[ROOT_MASK];
     bool *used = ARENA_ARRAY(r->arena, bool, f->nnodes + 1);
     used[mask] = mask != 0;
     for (ir_ref n = mask; n > 0; n--)
@@ -51,72 +48,180 @@ mask_nodes(struct cost_ring *r, const struct ir_func *f, ir_ref mask)
     return used;
 }
 
-/* The counted values of the rows, summed; false if the mask cannot be evaluated at these sizes. */
-static bool
-sum_rows(struct ir_func *f, ir_ref count, const struct interp_input *in, int64_t row, int64_t rows,
-         int64_t *sum)
+const char *
+cost_mask_unknown(struct cost_ring *r, const struct ir_func *f)
 {
-    const char *why = NULL;
-    num *seen = xmalloc(sizeof(num) * (size_t)(rows + 1));
-    bool ok = interp_rows(f, count, in, 0, 0, row, rows, seen, &why);
-    *sum = 0;
-    for (int64_t k = 0; ok && k < rows; k++)
-        *sum += (int64_t)seen[f->nodes[count].axes >> AX_i & 1 ? k : 0].f;
-    free(seen);
-    return ok;
+    const ir_axes pair = (ir_axes)1 << AX_i | (ir_axes)1 << AX_j;
+    ir_ref mask = f->root[ROOT_MASK];
+    const bool *used = mask_nodes(r, f);
+    for (ir_ref n = 1; n < f->nnodes; n++) {
+        const struct ir_node *x = &f->nodes[n];
+        if (used[n] && x->op == IR_param && f->params[x->attr.id].rank)
+            return arena_printf(r->arena, "the mask reads the tensor %s",
+                                f->params[x->attr.id].name);
+        if (used[n] && x->op == IR_input)
+            return "the mask reads queries or keys";
+        if (used[n] && (x->op == IR_rsum || x->op == IR_rmax || x->op == IR_scan))
+            return "the mask reads sums";
+    }
+    return mask && (f->nodes[mask].axes & ~pair) ? "the mask differs from head to head" : NULL;
+}
+
+/* Values of the mask's nodes: one each, or one per key. What varies with the query is made anew
+ * for each, what varies with the key alone once. */
+struct rows {
+    const struct ir_func *f;
+    const bool *used;
+    const int64_t *at;
+    num **value;
+    int64_t keys, large, instead; /* the value of the constant `large`, unless that is 0 */
+};
+
+static num
+leaf(const struct rows *x, const struct ir_node *n, int64_t i, int64_t j)
+{
+    const struct ir_func *f = x->f;
+    double v = n->op == IR_const ? 0
+               : n->op == IR_dim ? (double)x->at[n->attr.id]
+               : n->op == IR_size ? (double)ir_axis_size(f, n->attr.axis, x->at)
+               : n->op == IR_param ? (double)x->at[f->ndims + n->attr.id]
+               : n->op == IR_pos ? (double)(n->attr.axis == AX_i ? i : j) : -INFINITY;
+    if (n->op == IR_const && x->large && fmpq_cmp_si(&f->consts[n->attr.id], x->large) == 0)
+        v = (double)x->instead;
+    else if (n->op == IR_const)
+        return num_from_q(NUM_F64, &f->consts[n->attr.id]);
+    return (num){.f = v};
+}
+
+/* Makes the nodes that vary over exactly these of i and j. */
+static void
+evaluate(struct rows *x, ir_axes axes, int64_t i)
+{
+    const ir_axes pair = (ir_axes)1 << AX_i | (ir_axes)1 << AX_j, key = (ir_axes)1 << AX_j;
+    for (ir_ref n = 1; n < x->f->nnodes; n++) {
+        const struct ir_node *y = &x->f->nodes[n];
+        if (!x->used[n] || (y->axes & pair) != axes)
+            continue;
+        int64_t count = axes & key ? x->keys : 1, step[3] = {0, 0, 0};
+        const num *arg[3] = {NULL, NULL, NULL};
+        for (int k = 0; k < y->nargs; k++) {
+            arg[k] = x->value[y->arg[k]];
+            step[k] = x->f->nodes[y->arg[k]].axes & key ? 1 : 0;
+        }
+        for (int64_t j = 0; j < count; j++) {
+            num a[3] = {{0}, {0}, {0}};
+            for (int k = 0; k < y->nargs; k++)
+                a[k] = arg[k][j * step[k]];
+            x->value[n][j] = y->nargs ? num_apply(NUM_F64, (enum ir_op)y->op, y->attr, a[0], a[1],
+                                                  a[2])
+                                      : leaf(x, y, i, j);
+        }
+    }
+}
+
+static void
+rows_init(struct rows *x, const struct ir_func *f, const bool *used, const int64_t *at,
+          int64_t large, int64_t instead)
+{
+    *x = (struct rows){
+        .f = f, .used = used, .at = at, .keys = at[DIM_N], .large = large, .instead = instead};
+    x->value = xmalloc(sizeof *x->value * (size_t)f->nnodes);
+    for (ir_ref n = 1; n < f->nnodes; n++) {
+        int64_t count = f->nodes[n].axes >> AX_j & 1 ? x->keys : 1;
+        x->value[n] = used[n] ? xmalloc(sizeof(num) * (size_t)(count + 1)) : NULL;
+    }
+    evaluate(x, 0, 0);
+    evaluate(x, (ir_axes)1 << AX_j, 0);
+}
+
+static void
+rows_free(struct rows *x)
+{
+    for (ir_ref n = 1; n < x->f->nnodes; n++)
+        free(x->value[n]);
+    free(x->value);
+}
+
+/* The mask of the query at a position, for key j. */
+static bool
+sees(const struct rows *x, int64_t j)
+{
+    ir_ref mask = x->f->root[ROOT_MASK];
+    return x->value[mask][x->f->nodes[mask].axes >> AX_j & 1 ? j : 0].f != 0;
+}
+
+static void
+next_row(struct rows *x, int64_t position)
+{
+    evaluate(x, (ir_axes)1 << AX_i, position);
+    evaluate(x, (ir_axes)1 << AX_i | (ir_axes)1 << AX_j, position);
+}
+
+static int64_t
+count_pairs(struct cost_ring *r, const struct ir_func *f, bool last, const int64_t *at,
+            int64_t large)
+{
+    int64_t n_q = at[DIM_NQ], n = at[DIM_N], rows = last && n_q > 0 ? 1 : n_q, sum;
+    if (__builtin_mul_overflow(rows, n, &sum))
+        return -1;
+    if (!f->root[ROOT_MASK])
+        return sum;
+    if (sum > MAX_COUNT || n > MAX_COUNT || rows > MAX_COUNT || cost_mask_unknown(r, f))
+        return -1;
+    struct rows x;
+    rows_init(&x, f, mask_nodes(r, f), at, large, at[r->area]);
+    sum = 0;
+    for (int64_t i = n - rows; i < n; i++) {
+        next_row(&x, i);
+        for (int64_t j = 0; j < n; j++)
+            sum += sees(&x, j);
+    }
+    rows_free(&x);
+    return sum;
 }
 
 int64_t
-cost_area_count(struct cost_ring *r, struct ir_func *f, bool last, const int64_t *at)
+cost_area_count(struct cost_ring *r, const struct ir_func *f, bool last, const int64_t *at)
 {
-    ir_ref mask = f->root[ROOT_MASK];
-    span_t where = {0, 0};
-    int64_t n_q = at[DIM_NQ], n = at[DIM_N], rows = last && n_q > 0 ? 1 : n_q, sum;
-    if (!mask)
-        return rows * n;
-    if ((double)rows * (double)n > MAX_PAIRS ||
-        why_not_counted(f, mask, mask_nodes(r, f, mask)))
-        return -1;
-    ir_ref one = ir_const_i(f, 1, 1, where), zero = ir_const_i(f, 0, 1, where);
-    ir_ref count = ir_rsum(f, AX_j, ir_select(f, mask, one, zero, where), where);
-    num *value = xmalloc(sizeof(num) * (size_t)(f->nparams + 1));
-    const num **params = xmalloc(sizeof(num *) * (size_t)(f->nparams + 1));
-    int64_t *dims = xmalloc(sizeof(int64_t) * (size_t)f->ndims);
-    for (uint32_t k = 0; k < f->nparams; k++) {
-        value[k].f = (double)at[f->ndims + k];
-        params[k] = &value[k];
+    return count_pairs(r, f, last, at, 0);
+}
+
+/* The areas for all n up to `most` at once, if the mask is the same for every n and there is
+ * nothing else to vary. */
+static void
+count_growth(struct fit *t, int64_t most)
+{
+    struct rows x;
+    if (t->rect || t->others || t->a->last || most <= t->most)
+        return;
+    for (ir_ref n = 1; n < t->f->nnodes; n++) {
+        const struct ir_node *y = &t->f->nodes[n];
+        if (t->used[n] && (y->op == IR_dim || y->op == IR_size))
+            return;
     }
-    for (uint32_t k = 0; k < f->ndims; k++)
-        dims[k] = at[k];
-    dims[DIM_B] = dims[DIM_H] = dims[DIM_G] = 1;
-    struct interp_input in = {.dom = NUM_F64, .dims = dims, .params = params};
-    bool ok = sum_rows(f, count, &in, n_q - rows, rows, &sum);
-    free(dims);
-    free(params);
-    free(value);
-    return ok ? sum : -1;
+    t->at[DIM_N] = t->at[DIM_NQ] = t->most = most;
+    rows_init(&x, t->f, t->used, t->at, 0, 0);
+    t->grown = ARENA_ARRAY(t->r->arena, int64_t, most + 1);
+    for (int64_t i = 0; i < most; i++) {
+        next_row(&x, i);
+        for (int64_t j = 0; j < most; j++)
+            t->grown[1 + (i > j ? i : j)] += sees(&x, j);
+    }
+    for (int64_t n = 1; n <= most; n++)
+        t->grown[n] += t->grown[n - 1];
+    rows_free(&x);
+}
+
+static int64_t
+area_at(struct fit *t)
+{
+    int64_t n = t->at[DIM_N];
+    if (t->grown && n >= 0 && n <= t->most)
+        return t->grown[n];
+    return count_pairs(t->r, t->f, t->a->last, t->at, t->large);
 }
 
 /* ---- interpolating ---- */
-
-/* prod over m != k of (x - x_m) / (x_k - x_m) */
-static void
-basis(struct cost_ring *r, cost_poly *out, slong var, const int64_t *x, int k)
-{
-    cost_poly *v = cost_poly_var(r, var), *t = cost_poly_new(r);
-    fmpq_mpoly_set_si(out, 1, r->ctx);
-    for (int m = 0; m < POINTS; m++)
-        if (m != k) {
-            fmpq_mpoly_sub_si(t, v, x[m], r->ctx);
-            fmpq_mpoly_mul(out, out, t, r->ctx);
-            fmpq_mpoly_scalar_div_si(out, out, x[k] - x[m], r->ctx);
-        }
-}
-
-/* Places for n and the others: x[0] for n. */
-struct grid {
-    int64_t x[MAX_OTHERS + 1][POINTS];
-};
 
 static slong
 variable(const struct fit *t, int k)
@@ -132,26 +237,29 @@ set(struct fit *t, int k, int64_t x)
         t->at[DIM_NQ] = x;
 }
 
+/* Places for n and the others: x[0] for n. */
+struct grid {
+    int64_t x[MAX_OTHERS + 1][POINTS];
+};
+
 static bool
 interpolate(struct fit *t, const struct grid *g, cost_poly *sum)
 {
     struct cost_ring *r = t->r;
     int vars = t->others + 1, points = 1;
-    cost_poly *term = cost_poly_new(r), *b = cost_poly_new(r);
+    cost_poly *term = cost_poly_new(r);
     for (int k = 0; k < vars; k++)
         points *= POINTS;
     fmpq_mpoly_zero(sum, r->ctx);
     for (int p = 0; p < points; p++) {
         for (int k = 0, q = p; k < vars; k++, q /= POINTS)
             set(t, k, g->x[k][q % POINTS]);
-        int64_t area = cost_area_count(r, t->f, t->a->last, t->at);
+        int64_t area = area_at(t);
         if (area < 0)
             return false;
         fmpq_mpoly_set_si(term, area, r->ctx);
-        for (int k = 0, q = p; k < vars; k++, q /= POINTS) {
-            basis(r, b, variable(t, k), g->x[k], q % POINTS);
-            fmpq_mpoly_mul(term, term, b, r->ctx);
-        }
+        for (int k = 0, q = p; k < vars; k++, q /= POINTS)
+            cost_times_basis(r, term, variable(t, k), g->x[k], POINTS, q % POINTS);
         fmpq_mpoly_add(sum, sum, term, r->ctx);
     }
     return true;
@@ -163,21 +271,23 @@ agrees(struct fit *t, const cost_poly *p)
     fmpq_t v;
     fmpq_init(v);
     cost_value(t->r, p, t->at, v);
-    int64_t counted = cost_area_count(t->r, t->f, t->a->last, t->at);
+    int64_t counted = area_at(t);
     bool ok = counted >= 0 && fmpz_is_one(fmpq_denref(v)) && fmpz_equal_si(fmpq_numref(v), counted);
     fmpq_clear(v);
     return ok;
 }
 
-/* At sizes the interpolation did not see: n further on, and the others in other proportions. */
+/* At sizes the interpolation did not see: n further on and far, the others in other proportions. */
 static bool
 checked(struct fit *t, const struct grid *g, const cost_poly *p)
 {
     static const int shift[][MAX_OTHERS] = {{0, 0, 0}, {3, -1, 2}, {-1, 4, 0}, {5, 5, -1}};
-    int64_t step = g->x[0][1] - g->x[0][0];
-    for (int c = 0; c < 4; c++)
-        for (int m = 3; m < 9; m += 2) {
-            set(t, 0, g->x[0][0] + m * step);
+    int64_t step = g->x[0][1] - g->x[0][0], first = g->x[0][0];
+    const int64_t far[] = {first + 3 * step, first + 5 * step, first + 7 * step, 2 * first + step,
+                           3 * first};
+    for (int c = 0; c < (t->others ? 4 : 1); c++)
+        for (int m = 0; m < 5; m++) {
+            set(t, 0, (far[m] + step - 1) / step * step);
             for (int k = 1; k <= t->others; k++) {
                 int64_t x = g->x[k][1] + shift[c][(k + c) % MAX_OTHERS];
                 set(t, k, x < 1 ? 1 : x);
@@ -188,18 +298,31 @@ checked(struct fit *t, const struct grid *g, const cost_poly *p)
     return true;
 }
 
+/* ---- where it holds ---- */
+
 bool
 cost_area_holds(const struct cost_area *a, const int64_t *at)
 {
-    int64_t sum = 0;
     for (int k = 0; a->only && a->only[k] >= 0; k++)
         if (at[a->only[k]] != a->value[k])
             return false;
     for (const slong *v = a->with; v && *v >= 0; v++)
-        if (__builtin_add_overflow(sum, at[*v], &sum) || at[*v] < 1)
+        if (at[*v] < 1)
             return false;
-    return at[DIM_N] >= a->from && at[DIM_N] % a->multiple == 0 && sum <= at[DIM_N] / 2 &&
+    return at[DIM_N] >= cost_area_from(a, at) && at[DIM_N] % a->multiple == 0 &&
            (!a->ordered || at[DIM_NQ] <= at[DIM_N]);
+}
+
+int64_t
+cost_area_from(const struct cost_area *a, const int64_t *at)
+{
+    int64_t sum = 0;
+    for (const slong *v = a->with; v && *v >= 0; v++)
+        if (at[*v] > INT64_MAX / 8)
+            return INT64_MAX;
+        else
+            sum += 2 * at[*v];
+    return sum > a->from ? sum : a->from;
 }
 
 /* The smallest n from which on the polynomial is right, below where it was found. */
@@ -207,6 +330,9 @@ static void
 extend_down(struct fit *t)
 {
     struct cost_area *a = t->a;
+    if (a->from > MAX_DOWN) /* takes long, for little */
+        return;
+    count_growth(t, a->from);
     while (a->from >= a->multiple) {
         bool ok = true;
         a->from -= a->multiple;
@@ -233,10 +359,11 @@ say_where(struct fit *t)
     if (a->multiple > 1)
         str_printf(&s, "%sn a multiple of %lld", s.len ? ", " : "", (long long)a->multiple);
     if (a->with && a->with[0] >= 0) {
-        str_printf(&s, "%sn >= 2*(", s.len ? ", " : "");
+        bool one = a->with[1] < 0;
+        str_printf(&s, "%sn >= 2*%s", s.len ? ", " : "", one ? "" : "(");
         for (const slong *v = a->with; *v >= 0; v++)
             str_printf(&s, "%s%s", v == a->with ? "" : " + ", cost_var_name(t->r, *v));
-        str_put(&s, ")");
+        str_put(&s, one ? "" : ")");
     }
     for (int k = 0; a->only && a->only[k] >= 0; k++)
         str_printf(&s, "%s%s = %lld", s.len ? ", " : "", cost_var_name(t->r, a->only[k]),
@@ -245,6 +372,58 @@ say_where(struct fit *t)
         str_printf(&s, "%sn_q <= n", s.len ? ", " : "");
     a->where = s.len ? arena_strdup(t->r->arena, str_text(&s)) : NULL;
     str_free(&s);
+}
+
+/* ---- the search ---- */
+
+/* The numbers a mask has: the largest, and the whole ones as periods. */
+struct numbers {
+    int64_t largest, period[MAX_PERIODS];
+    int periods;
+};
+
+static void
+add_number(struct numbers *s, int64_t x)
+{
+    x = x < 0 ? -x : x;
+    s->largest = x > s->largest ? x : s->largest;
+    if (x < 2 || x > MAX_PERIOD || s->periods == MAX_PERIODS)
+        return;
+    for (int k = 0; k < s->periods; k++)
+        if (s->period[k] == x)
+            return;
+    s->period[s->periods++] = x;
+}
+
+static void
+collect_numbers(const struct ir_func *f, const bool *used, const struct cost_area *a,
+                struct numbers *s)
+{
+    for (ir_ref n = 1; n < f->nnodes; n++)
+        if (used[n] && f->nodes[n].op == IR_const) {
+            const fmpq *q = ir_const_value(f, n);
+            const fmpz *part[2] = {&q->num, &q->den};
+            for (int k = 0; k < 2; k++)
+                add_number(s, fmpz_bits(part[k]) < 60 ? fmpz_get_si(part[k]) : INT64_MAX / 4);
+        }
+    for (int k = 0; a && a->only[k] >= 0; k++)
+        add_number(s, a->value[k]);
+}
+
+int64_t
+cost_mask_scale(struct cost_ring *r, const struct ir_func *f, const int64_t *at)
+{
+    struct numbers s = {0};
+    const bool *used = mask_nodes(r, f);
+    collect_numbers(f, used, NULL, &s);
+    for (ir_ref n = 1; n < f->nnodes; n++) {
+        const struct ir_node *x = &f->nodes[n];
+        if (used[n] && x->op == IR_param && !f->params[x->attr.id].rank)
+            add_number(&s, at[f->ndims + x->attr.id]);
+        else if (used[n] && x->op == IR_dim && x->attr.id != DIM_N && x->attr.id != DIM_NQ)
+            add_number(&s, at[x->attr.id]);
+    }
+    return s.largest;
 }
 
 /* One place and period; true if it was right at all sizes that were tried. */
@@ -267,20 +446,72 @@ try_at(struct fit *t, int64_t from, int64_t multiple)
     return true;
 }
 
+/* With the largest number, if all others are 0 or 1 and nothing is done with it but comparing,
+ * adding and subtracting, in the place of a param. */
+static bool
+search_large(struct fit *t, const struct numbers *s)
+{
+    const struct ir_func *f = t->f;
+    int64_t others = 0;
+    for (ir_ref n = 1; n < f->nnodes; n++) {
+        const struct ir_node *x = &f->nodes[n];
+        bool plain = x->nargs == 0 || x->op == IR_add || x->op == IR_sub || x->op == IR_neg ||
+                     x->op == IR_abs || x->op == IR_min || x->op == IR_max ||
+                     (ir_ops[x->op].props & IRP_BOOL);
+        if (!t->used[n])
+            continue;
+        if (!plain)
+            return false;
+        if (x->op == IR_const && fmpq_cmp_si(ir_const_value(f, n), s->largest) != 0)
+            others += !fmpq_is_zero(ir_const_value(f, n)) && !fmpq_is_one(ir_const_value(f, n));
+        if (x->op == IR_param || (x->op == IR_dim && x->attr.id != DIM_N && x->attr.id != DIM_NQ))
+            return false;
+    }
+    if (others || t->others == MAX_OTHERS)
+        return false;
+    t->large = s->largest;
+    t->other[t->others++] = t->r->area;
+    bool ok = try_at(t, FROM, 1);
+    t->others--;
+    t->large = 0;
+    if (!ok)
+        return false;
+    fmpq_mpoly_set(t->a->p, cost_subst(t->r, t->a->p, t->r->area, cost_poly_num(t->r, s->largest)),
+                   t->r->ctx);
+    t->a->from = 2 * s->largest;
+    return true;
+}
+
+/* Periods are numbers of the mask, products of two of them, and small ones (n/4 has one). */
 static bool
 search(struct fit *t)
 {
-    static const int64_t from[] = {48, 200, 800}, multiple[] = {1, 2, 3, 4, 5, 6, 8, 16, 32, 64};
-    for (int k = 0; k < (t->others > t->rect ? 1 : 3); k++) /* many points: near ones only */
-        for (int m = 0; m < 10 && multiple[m] * (k == 2 ? 100 : 4) <= from[k]; m++)
-            if (try_at(t, from[k], multiple[m]))
-                return true;
+    struct numbers s = {0};
+    collect_numbers(t->f, t->used, t->a, &s);
+    if (t->others > t->rect && s.largest > 2)
+        return false; /* a number may decide which of the params matter */
+    if (s.largest > LARGE && search_large(t, &s))
+        return true;
+    if (s.largest > MAX_SCALE)
+        return false;
+    int single = s.periods;
+    for (int k = 0; k < single; k++)
+        for (int m = 0; m < k; m++)
+            add_number(&s, s.period[k] * s.period[m] <= MAX_PERIOD ? s.period[k] * s.period[m] : 0);
+    int64_t from = 2 * s.largest + 8 > FROM ? 2 * s.largest + 8 : FROM;
+    for (int m = 0; m <= s.periods; m++) {
+        int64_t multiple = m ? s.period[m - 1] : 1;
+        count_growth(t, 3 * (from + multiple) + 8 * multiple);
+        if (try_at(t, from, multiple))
+            return true;
+    }
     return false;
 }
 
-/* Variables besides n that the mask reads: to t->other, or where they are known, fixed. */
+/* Variables besides n that the mask reads: params to t->other, or where they are known, fixed, as
+ * all other sizes are. False if one is neither. */
 static bool
-list_others(struct fit *t, const bool *used, const int64_t *at, const bool *known)
+list_others(struct fit *t, const int64_t *at, const bool *known, bool all)
 {
     const struct ir_func *f = t->f;
     struct cost_area *a = t->a;
@@ -294,14 +525,15 @@ list_others(struct fit *t, const bool *used, const int64_t *at, const bool *know
     for (ir_ref n = 1; n < f->nnodes; n++) {
         const struct ir_node *x = &f->nodes[n];
         slong v = x->op == IR_param ? (slong)(f->ndims + x->attr.id) : (slong)x->attr.id;
-        if (!used[n] || (x->op != IR_param && x->op != IR_dim) || v == DIM_N || v == DIM_NQ ||
+        if (!t->used[n] || (x->op != IR_param && x->op != IR_dim) || v == DIM_N || v == DIM_NQ ||
             (x->op == IR_dim && f->dims[v].size > 0) || listed[v])
             continue;
         listed[v] = true;
-        if (known && known[v]) {
+        if ((all || x->op == IR_dim) && known[v]) {
             a->only[only] = v;
             a->value[only++] = t->at[v] = at[v];
-        } else if (t->others == MAX_OTHERS) {
+        } else if (all || x->op == IR_dim || t->others == MAX_OTHERS) {
+            a->why = arena_printf(t->r->arena, "the mask needs %s", cost_var_name(t->r, v));
             return false;
         } else {
             a->with[with++] = t->other[t->others++] = v;
@@ -312,16 +544,19 @@ list_others(struct fit *t, const bool *used, const int64_t *at, const bool *know
 }
 
 static bool
-find(struct fit *t, const bool *used, const int64_t *at, const bool *known)
+find(struct fit *t, const int64_t *at, const bool *known, bool all)
 {
     const struct ir_func *f = t->f;
     t->others = 0;
+    t->grown = NULL;
+    t->most = 0;
     for (slong v = 0; v < t->r->nvars; v++)
         t->at[v] = v < (slong)f->ndims && f->dims[v].size > 0 ? f->dims[v].size : 1;
-    if (!list_others(t, used, at, known) || !search(t))
+    if (!list_others(t, at, known, all) || !search(t))
         return false;
     extend_down(t);
     say_where(t);
+    t->a->why = NULL;
     return true;
 }
 
@@ -336,9 +571,8 @@ cost_area_find(struct cost_ring *r, struct ir_func *f, bool last, bool rect, con
         fmpq_mpoly_mul(out->p, last ? cost_poly_num(r, 1) : r->dim[DIM_NQ], r->dim[DIM_N], r->ctx);
         return;
     }
-    bool *used = mask_nodes(r, f, mask);
-    struct fit t = {.r = r, .f = f, .a = out, .rect = rect && !last};
-    if ((out->why = why_not_counted(f, mask, used)) != NULL)
+    struct fit t = {.r = r, .f = f, .a = out, .rect = rect && !last, .used = mask_nodes(r, f)};
+    if ((out->why = cost_mask_unknown(r, f)) != NULL)
         return;
     if (f->dims[DIM_N].size > 0) { /* one number */
         int64_t area = cost_area_count(r, f, last, at);
@@ -348,6 +582,6 @@ cost_area_find(struct cost_ring *r, struct ir_func *f, bool last, bool rect, con
     }
     out->ordered = t.rect;
     t.at = ARENA_ARRAY(r->arena, int64_t, r->nvars);
-    if (!find(&t, used, at, NULL) && !find(&t, used, at, known))
-        out->why = "the area of the mask was not found as a polynomial";
+    if (!find(&t, at, known, false) && !find(&t, at, known, true) && !out->why)
+        out->why = "its area was not found as a polynomial";
 }

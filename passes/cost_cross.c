@@ -63,16 +63,17 @@ free_breaks(struct breaks *b)
         fmpz_clear(&b->at[k]);
 }
 
-/* Breakpoints of p over [1, 2^62]. */
+/* Breakpoints of p over [from, 2^62]. */
 static void
-find_breaks(const fmpq_poly_t p, struct breaks *out)
+find_breaks(const fmpq_poly_t p, int64_t from, struct breaks *out)
 {
     fmpz_t x;
     fmpz_init(x);
     out->n = 0;
     if (fmpq_poly_degree(p) < 1) {
-        fmpz_set_ui(x, 1);
+        fmpz_set_si(x, from);
         add_break(out, x);
+        fmpz_one(x);
         fmpz_mul_2exp(x, x, 62);
         add_break(out, x);
     } else {
@@ -80,7 +81,7 @@ find_breaks(const fmpq_poly_t p, struct breaks *out)
         fmpq_poly_t d;
         fmpq_poly_init(d);
         fmpq_poly_derivative(d, p);
-        find_breaks(d, &inner);
+        find_breaks(d, from, &inner);
         add_break(out, &inner.at[0]);
         for (int k = 0; k + 1 < inner.n; k++) {
             int s = sign_at(d, &inner.at[k]), t = sign_at(d, &inner.at[k + 1]);
@@ -100,7 +101,7 @@ find_breaks(const fmpq_poly_t p, struct breaks *out)
 }
 
 int
-cost_cross(const fmpq_poly_t a, const fmpq_poly_t b,
+cost_cross(const fmpq_poly_t a, const fmpq_poly_t b, int64_t from,
            struct cost_crossover out[COST_MAX_CROSSOVERS])
 {
     struct breaks at;
@@ -110,7 +111,7 @@ cost_cross(const fmpq_poly_t a, const fmpq_poly_t b,
     fmpq_poly_init(d);
     fmpz_init(x);
     fmpq_poly_sub(d, a, b);
-    find_breaks(d, &at);
+    find_breaks(d, from, &at);
     for (int k = 0; k < at.n; k++) {
         int s = sign_at(d, &at.at[k]);
         if (s == 0 || s == last)

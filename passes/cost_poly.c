@@ -106,6 +106,18 @@ cost_add_mul(struct cost_ring *r, cost_poly *to, slong scale, const cost_poly *a
     fmpq_mpoly_clear(t, r->ctx);
 }
 
+void
+cost_times_basis(struct cost_ring *r, cost_poly *to, slong var, const int64_t *x, int n, int k)
+{
+    cost_poly *v = cost_poly_var(r, var), *t = cost_poly_new(r);
+    for (int m = 0; m < n; m++)
+        if (m != k) {
+            fmpq_mpoly_sub_si(t, v, x[m], r->ctx);
+            fmpq_mpoly_mul(to, to, t, r->ctx);
+            fmpq_mpoly_scalar_div_si(to, to, x[k] - x[m], r->ctx);
+        }
+}
+
 cost_poly *
 cost_subst(struct cost_ring *r, const cost_poly *p, slong var, const cost_poly *x)
 {

@@ -212,8 +212,6 @@ cost_print_ratio(struct cost_ring *r, const cost_poly *p, const cost_poly *q, bo
         fmpq_mpoly_content(content, b, r->ctx); /* whole coefficients below the line */
         fmpq_mpoly_scalar_div_fmpq(b, b, content, r->ctx);
         fmpq_mpoly_scalar_div_fmpq(a, a, content, r->ctx);
-        if (fmpz_is_one(fmpq_denref(content)) == 0)
-            fmpq_canonicalise(content);
         cost_print(r, a, ascii, out);
         cost_print(r, b, ascii, &s);
         bool product = strstr(str_text(&s), ascii ? "*" : "·") || strchr(str_text(&s), ' ');

@@ -4,13 +4,17 @@
  * Counts are polynomials only for sizes that fill whole tiles, so they are taken at multiples of
  * the tile extents, from sizes on at which every loop runs as usual: few tokens are split
  * otherwise. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/tile.h"
 #include "passes/cost.h"
 
-enum { MAX_LOOPS = 3000000, MAX_PARAM = 1 << 22, MAX_AXIS = 1 << 27, FIRST_TILES = 8 };
+enum {
+    MAX_LOOPS = 3000000, MAX_PARAM = 1 << 22, MAX_AXIS = 1 << 27, MAX_SCALE = 4096,
+    FIRST_TILES = 8, MAX_POINTS = 20
+};
 
 /* ---- counting ---- */
 
@@ -60,34 +64,21 @@ params_of(const struct cost_ring *r, const struct tile_prog *p, const int64_t *a
     return true;
 }
 
-static bool
-mask_reads_tensor(const struct ir_func *f)
-{
-    ir_ref mask = f->root[ROOT_MASK];
-    bool found = false, *used = xmalloc(sizeof(bool) * (size_t)(f->nnodes + 1));
-    memset(used, 0, sizeof(bool) * (size_t)(f->nnodes + 1));
-    used[mask] = mask != 0;
-    for (ir_ref n = mask; n > 0; n--) {
-        const struct ir_node *x = &f->nodes[n];
-        for (int k = 0; used[n] && k < x->nargs; k++)
-            used[x->arg[k]] = true;
-        found = found || (used[n] && x->op == IR_param && f->params[x->attr.id].rank);
-    }
-    free(used);
-    return found;
-}
-
-/* True if no vector is longer than one can be computed with. */
+/* True if no vector is longer than one can be computed with, and no count overflows. */
 static bool
 moderate(const struct ir_func *f, const int64_t *at)
 {
     int64_t size = 0;
+    double most = 0;
     for (uint32_t d = DIM_D; d < f->ndims; d++)
         if (at[d] > MAX_AXIS)
             return false;
     for (uint32_t a = AX_d; a < f->naxes && size >= 0 && size <= MAX_AXIS; a++)
-        size = ir_axis_size(f, (uint8_t)a, at);
-    return size >= 0 && size <= MAX_AXIS && at[DIM_N] >= 0 && at[DIM_NQ] >= 0;
+        most = fmax(most, (double)(size = ir_axis_size(f, (uint8_t)a, at)));
+    double tokens = (double)at[DIM_NQ] + (double)at[DIM_N] + 256,
+           total = (double)at[DIM_B] * (double)at[DIM_H] * tokens * (tokens + most) *
+                   ((double)at[DIM_D] + (double)at[DIM_M] + 256);
+    return size >= 0 && size <= MAX_AXIS && total < 1e17;
 }
 
 /* Workspace of one task is counted apart. */
@@ -103,12 +94,12 @@ count_tiles(struct cost_ring *r, const struct tile_prog *p, const int64_t *at, i
     const num **params = NULL;
     double loops = (double)at[DIM_B] * (double)at[DIM_H] * ((double)at[DIM_NQ] / 64 + 1) *
                    ((double)at[DIM_N] / 128 + 1);
-    if (f->root[ROOT_MASK] && mask_reads_tensor(f))
-        *why = "the mask reads a tensor";
-    else if (loops > MAX_LOOPS)
+    if ((*why = cost_mask_unknown(r, f)) != NULL)
+        return false;
+    if (loops > MAX_LOOPS)
         *why = "many tiles";
     else if (!moderate(f, at))
-        *why = "large vectors";
+        *why = "large sizes";
     else if (params_of(r, p, at, &values, &params, why)) {
         struct interp_input in = {.dom = NUM_F64, .dims = at, .params = params};
         bool ok = tile_count(p, &in, &c, why);
@@ -171,19 +162,6 @@ place(struct fit *t, int k, int64_t x)
         t->at[DIM_NQ] = x;
 }
 
-/* prod over m != k of (x - x_m) / (x_k - x_m) */
-static void
-times_basis(struct cost_ring *r, cost_poly *to, const struct line *l, int k)
-{
-    cost_poly *v = cost_poly_var(r, l->var), *x = cost_poly_new(r);
-    for (int m = 0; m <= l->degree; m++)
-        if (m != k) {
-            fmpq_mpoly_sub_si(x, v, l->first + m * l->step, r->ctx);
-            fmpq_mpoly_mul(to, to, x, r->ctx);
-            fmpq_mpoly_scalar_div_si(to, to, (k - m) * l->step, r->ctx);
-        }
-}
-
 /* Polynomials per head; that of LOCAL as it is. */
 static bool
 interpolate(struct fit *t, cost_poly *out[COUNTS])
@@ -202,9 +180,13 @@ interpolate(struct fit *t, cost_poly *out[COUNTS])
         fmpq_mpoly_set_si(basis, 1, r->ctx);
         for (int k = 0, left = n; k < t->lines; k++) {
             const struct line *l = &t->line[k];
-            place(t, k, l->first + left % (l->degree + 1) * l->step);
-            times_basis(r, basis, l, left % (l->degree + 1));
-            left /= l->degree + 1;
+            int64_t x[MAX_POINTS];
+            int points_here = l->degree + 1, here = left % points_here;
+            for (int m = 0; m < points_here; m++)
+                x[m] = l->first + m * l->step;
+            place(t, k, x[here]);
+            cost_times_basis(r, basis, l->var, x, points_here, here);
+            left /= points_here;
         }
         if (!count_tiles(r, t->p, t->at, counts, &t->why))
             return false;
@@ -254,7 +236,7 @@ checked_far(struct fit *t, cost_poly *c[COUNTS])
             const struct line *l = &t->line[k];
             int64_t vector = far[m][l->var == DIM_M] + m % 2 * l->step;
             large = large || (l->var == DIM_D && vector > 64 && l->degree > 2);
-            place(t, k, l->var == DIM_N ? l->first : vector);
+            place(t, k, l->var == DIM_N ? l->first + m * 3 * l->step : vector);
         }
         if (!large && !compare(t, c, 1, 1)) /* the monomials of many variables take long */
             return false;
@@ -288,7 +270,7 @@ degree_in(const struct cost_ring *r, const struct cost *c, slong var)
     int most = 1;
     for (int q = 0; q < COST_QUANTITIES; q++) {
         slong d = fmpq_mpoly_degree_si(c->q[q], var, r->ctx);
-        most = d > most ? (int)d : most;
+        most = d > most && d < MAX_POINTS ? (int)d : most;
     }
     return most;
 }
@@ -362,9 +344,29 @@ try_multiples(struct fit *t, cost_poly *c[COUNTS])
             return true;
     }
     if (!t->why)
-        t->why = high ? "what the tiles do is no polynomial in D, nor in D / 2"
-                      : "what the tiles do is no polynomial in D, D / 2 or D / 16";
+        t->why = "what the tiles do is no polynomial in the sizes that were tried";
     return false;
+}
+
+/* Whether the FLOPs are a polynomial in n at all, for one D and M. */
+static bool
+try_tokens(const struct fit *whole)
+{
+    static const int64_t heads[] = {1, 8};
+    struct fit t = *whole;
+    cost_poly *c[COUNTS];
+    t.lines = 0;
+    for (int k = 0; k < whole->lines; k++)
+        if (whole->line[k].var == DIM_N)
+            t.line[t.lines++] = whole->line[k];
+        else
+            t.at[whole->line[k].var] = 16;
+    for (int m = 0; m < 2 && t.lines; m++) {
+        t.heads = heads[m];
+        if (interpolate(&t, c) && checked(&t, c))
+            return true;
+    }
+    return !t.lines;
 }
 
 /* Per head to all heads; workspace shared by the tasks and that of one task. */
@@ -403,12 +405,25 @@ cost_tile(struct cost_ring *r, const struct tile_prog *p, const int64_t *at, con
             return false;
         }
     }
+    /* from where the mask's numbers are behind */
+    int64_t scale = cost_mask_scale(r, p->func, t.at), first = FIRST_TILES * tile;
+    if (scale > MAX_SCALE) {
+        out->why = "the mask has large numbers";
+        return false;
+    }
+    while (tile && first < 2 * scale + tile)
+        first += tile;
     if (tile && !f->dims[DIM_N].size)
-        t.line[t.lines++] = (struct line){DIM_N, FIRST_TILES * tile, tile, 2};
+        t.line[t.lines++] = (struct line){DIM_N, first, tile, 2};
     for (int d = DIM_D; d <= DIM_M; d++)
         if (!f->dims[d].size)
             t.line[t.lines++] = (struct line){d, 1, 1, degree_in(r, algorithm, d)};
-    bool ok = try_multiples(&t, c);
+    bool ok = try_tokens(&t);
+    if (!ok) {
+        out->why = "what the tiles do is no polynomial in n";
+        return false;
+    }
+    ok = try_multiples(&t, c);
     for (int d = DIM_D; d <= DIM_M && !ok; d++) /* then for this D, or this D and this M */
         if (known[d] && !f->dims[d].size) {
             fix(&t, d, at[d]);

@@ -262,29 +262,36 @@ unit_build(struct unit *u)
 }
 
 int
-unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct cg_jit **jit,
-         const struct attn_kernel **kernel)
+unit_jit_program(struct unit *u, const struct options *o, const struct tile_prog *prog,
+                 struct cg_module **m, struct cg_jit **jit, const struct attn_kernel **kernel)
 {
     struct options native = *o;
     const char *why;
     if (!native.mcpu)
         native.mcpu = "native";
-    int rc = unit_lower(u, o);
-    if (rc == EXIT_OK)
-        rc = unit_passes(u, o);
-    if (rc == EXIT_OK)
-        rc = unit_schedule(u, o);
-    if (rc == EXIT_OK)
-        rc = unit_targets(u, &native);
+    int rc = unit_targets(u, &native);
     if (rc != EXIT_OK)
         return rc;
     if (u->cg.variant[0]->isa > attn_isa_level())
         return usage_error("this machine cannot run code for %s", u->cg.variant[0]->cpu);
-    *m = unit_build(u);
+    u->cg.stepping = CG_STEP_NONE;
+    *m = prog ? cg_build(u->arena, &prog, 1, &u->cg) : unit_build(u);
     *kernel = cg_jit_compile(*m, jit, &why);
     if (!*kernel) {
         fprintf(stderr, "attnc: the just-in-time linker failed: %s\n", why);
         return EXIT_ENV;
     }
     return EXIT_OK;
+}
+
+int
+unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct cg_jit **jit,
+         const struct attn_kernel **kernel)
+{
+    int rc = unit_lower(u, o);
+    if (rc == EXIT_OK)
+        rc = unit_passes(u, o);
+    if (rc == EXIT_OK)
+        rc = unit_schedule(u, o);
+    return rc == EXIT_OK ? unit_jit_program(u, o, NULL, m, jit, kernel) : rc;
 }

@@ -119,10 +119,8 @@ cost_open(struct cost_program *p, const char *path, const struct options *o)
     cost_ring_init(&p->ring, p->u.func, p->u.arena);
     if (!cost_sizes_given(p, o))
         return EXIT_USAGE;
-    bool rect = p->ring.dim[DIM_NQ] != p->ring.dim[DIM_N];
     cost_sizes_fill(p); /* what masks read may matter to their areas */
-    cost_area_find(&p->ring, p->u.func, false, rect, p->at, p->known, &p->all);
-    cost_area_find(&p->ring, p->u.func, true, rect, p->at, p->known, &p->last);
+    cost_find_areas(p);
     cost_sizes_fill(p);
     add_rows(p);
     return EXIT_OK;
@@ -139,9 +137,8 @@ cost_close(struct cost_program *p)
 
 /* ---- several ---- */
 
-/* Programs of one name are told apart by their files, or by their place. */
-static void
-tell_apart(struct cost_report *r)
+void
+cost_tell_apart(struct cost_report *r)
 {
     for (int k = 0; k < r->np; k++)
         for (int m = 0; m < r->np; m++) {
@@ -203,32 +200,23 @@ cost_check_names(struct cost_program *const *p, int np, const struct options *o,
     return true;
 }
 
-/* NAME=A:B or NAME=A:B:STEP, each with k or m like any size. */
+/* NAME=A:B or NAME=A:B:STEP */
 static bool
 parse_over(struct cost_report *r, struct arena *a)
 {
     const char *text = r->o->over;
-    char *word = arena_strdup(a, text ? text : ""), *eq = strchr(word, '='), *part = eq, *save;
-    int64_t x[3] = {0, 0, 0};
-    int n = 0;
+    char *word = arena_strdup(a, text ? text : ""), *eq = strchr(word, '=');
     if (!text)
         return true;
-    for (part = eq ? strtok_r(eq + 1, ":", &save) : NULL; part; part = strtok_r(NULL, ":", &save))
-        if (n == 3 || !parse_size(part, &x[n++]))
-            n = 4;
-    if (!eq || eq == word || n < 2 || n > 3 || x[0] < 1 || x[1] < x[0] || (n == 3 && x[2] < 1)) {
-        usage_error("--over needs NAME=FROM:TO or NAME=FROM:TO:STEP with 1 <= FROM <= TO, found "
+    if (!eq || eq == word || !cost_parse_sweep(eq + 1, &r->over) || r->over.from == r->over.to) {
+        usage_error("--over needs NAME=FROM:TO or NAME=FROM:TO:STEP with 1 <= FROM < TO, found "
                     "'%s'", text);
         return false;
     }
     *eq = 0;
-    r->over = (struct cost_sweep){word, x[0], x[1], x[2]};
+    r->over.name = word;
     if (!strcmp(word, "n")) {
         usage_error("--over n: the crossovers are in n already; try --over D=16:256");
-        return false;
-    }
-    if (n == 3 && (x[1] - x[0]) / x[2] >= 1000) {
-        usage_error("--over %s: more than 1000 sizes", text);
         return false;
     }
     return true;
@@ -248,7 +236,7 @@ command_cost(const struct options *o)
     if (rc == EXIT_OK && !cost_check_names(r.p, r.np, o, &r.over))
         rc = EXIT_USAGE;
     if (rc == EXIT_OK) {
-        tell_apart(&r);
+        cost_tell_apart(&r);
         order_rows(&r);
         if (o->json)
             cost_json(&r);

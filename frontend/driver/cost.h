@@ -5,7 +5,7 @@
 #include "frontend/driver/driver.h"
 #include "passes/cost.h"
 
-enum { COST_MAX_ROWS = 4, COST_MAX_PROGRAMS = MAX_INPUTS };
+enum { COST_MAX_SWEEP = 1000, COST_MAX_ROWS = 4, COST_MAX_PROGRAMS = MAX_INPUTS };
 
 /* One entry of one form of a program. */
 struct cost_row {
@@ -24,6 +24,7 @@ struct cost_program {
     struct ir_func *direct;    /* the program without kernelize, after the passes; or NULL */
     struct tile_prog *direct_prog;
     struct cost_area all, last;
+    bool areas;                /* those were looked for */
     int64_t *at;               /* values of the ring's variables */
     bool *known, *given;       /* given: fixed, by --at or by --over; known: also what follows */
     /* what to take for the areas (0: all, 1: of the last query) at these sizes */
@@ -54,6 +55,8 @@ struct cost_report {
  * after diagnostics. cost_close in any case. */
 int cost_open(struct cost_program *p, const char *path, const struct options *o);
 void cost_close(struct cost_program *p);
+/* Programs of one name are told apart by their files, or by their place. */
+void cost_tell_apart(struct cost_report *r);
 /* q with the areas of the mask written out, where they are polynomials. */
 cost_poly *cost_with_areas(struct cost_program *p, cost_poly *q);
 /* Every size that --at and --over name is one of some program; false after a usage error. */
@@ -64,6 +67,8 @@ bool cost_check_names(struct cost_program *const *p, int np, const struct option
 /* Fixed sizes and --at into p->at and p->given, and what they make of the ring's dims; false after
  * a usage error. */
 bool cost_sizes_given(struct cost_program *p, const struct options *o);
+/* The areas of the mask, again where what it reads has changed. */
+void cost_find_areas(struct cost_program *p);
 /* Everything that follows from them: p->known, once the areas are there. */
 void cost_sizes_fill(struct cost_program *p);
 /* Names of the variables that the value of q needs and nothing gives, or NULL. except: one that is
@@ -75,16 +80,35 @@ bool cost_row_value(struct cost_row *row, enum cost_quantity q, fmpq_t out);
 bool cost_row_count(struct cost_row *row, int64_t q[COST_QUANTITIES], const char **why);
 /* A size given anew, as by --over; M follows D where nothing gives M. */
 void cost_set_size(struct cost_program *p, const char *name, int64_t size);
+/* FROM:TO (doubling), FROM:TO:STEP or one size, each with k or m; false if it is none, or of
+ * COST_MAX_SWEEP sizes or more. */
+bool cost_parse_sweep(const char *text, struct cost_sweep *out);
 /* The next size of a sweep into *x; false at its end. */
 bool cost_sweep_next(const struct cost_sweep *o, int64_t *x);
-/* Who is cheaper in what from which n on; the number of changes, -1 with *missing. */
+/* True if the program has a size or param of that name, and this value of it. */
+bool cost_size_is(const struct cost_program *p, const char *name, int64_t size);
+/* Names of what the value of quantity q of a row needs and nothing gives. */
+const char *cost_row_missing(struct cost_row *row, enum cost_quantity q);
+/* Who is cheaper in what from which n on, over the n from which the areas of both masks hold, and
+ * are multiples of their periods. */
+struct cost_crossings {
+    struct cost_crossover at[COST_MAX_CROSSOVERS];
+    int n;                     /* how many; -1: sizes are missing */
+    const char *missing;
+    int64_t from, multiple;
+};
 int cost_row_cross(struct cost_row *a, struct cost_row *b, enum cost_quantity q,
-                   struct cost_crossover out[COST_MAX_CROSSOVERS], const char **missing);
+                   struct cost_crossings *out);
+/* Two different rows of the same entry. */
+bool cost_comparable(const struct cost_row *a, const struct cost_row *b);
+/* The value of an area at these sizes is an upper bound. */
+bool cost_row_bound(const struct cost_row *row);
 
 /* cost_text.c, cost_json.c */
 void cost_text(struct cost_report *r);
 void cost_json(struct cost_report *r);
-/* A string as JSON. */
+/* A string as JSON; "key": "value" or null, and what follows. */
 void put_json(const char *s);
+void put_json_field(const char *key, const char *value, const char *end);
 
 #endif

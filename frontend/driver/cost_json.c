@@ -19,8 +19,8 @@ put_json(const char *s)
     putchar('"');
 }
 
-static void
-field(const char *key, const char *value, const char *end)
+void
+put_json_field(const char *key, const char *value, const char *end)
 {
     printf("\"%s\": ", key);
     if (value)
@@ -50,8 +50,8 @@ quantity(struct cost_row *row, enum cost_quantity q)
     cost_print(r, row->cost.q[q], true, &exact);
     cost_print_theta(r, row->cost.q[q], true, &theta);
     printf(",\n      \"%s\": {", cost_names[q]);
-    field("exact", str_text(&exact), ", ");
-    field("theta", str_text(&theta), ", ");
+    put_json_field("exact", str_text(&exact), ", ");
+    put_json_field("theta", str_text(&theta), ", ");
     printf("\"value\": ");
     if (cost_row_value(row, q, v))
         put_number(v);
@@ -72,7 +72,7 @@ intensity(struct cost_row *row)
     fmpq_init(bytes);
     cost_print_ratio(&row->of->ring, row->cost.q[COST_FLOPS], row->cost.q[COST_BYTES], true, &s);
     printf(",\n      \"intensity\": {");
-    field("exact", str_text(&s), ", ");
+    put_json_field("exact", str_text(&s), ", ");
     printf("\"value\": ");
     if (cost_row_value(row, COST_FLOPS, flops) && cost_row_value(row, COST_BYTES, bytes) &&
         !fmpq_is_zero(bytes)) {
@@ -97,15 +97,15 @@ code(struct cost_row *row)
     const char *why = NULL;
     bool ok = cost_row_count(row, count, &why);
     printf(",\n      \"code\": {");
-    field("where", t->where, ", ");
-    field("unknown", t->why, "");
+    put_json_field("where", t->where, ", ");
+    put_json_field("unknown", t->why, "");
     for (int q = 0; q < COST_QUANTITIES; q++) {
         struct str s = {0};
         bool known = !t->why && t->cost.q[q];
         if (known)
             cost_print(r, t->cost.q[q], true, &s);
         printf(",\n        \"%s\": {", cost_names[q]);
-        field("exact", known ? str_text(&s) : NULL, ", ");
+        put_json_field("exact", known ? str_text(&s) : NULL, ", ");
         if (ok)
             printf("\"value\": %lld}", (long long)count[q]);
         else
@@ -116,17 +116,18 @@ code(struct cost_row *row)
 }
 
 static void
-mask(struct cost_program *p)
+mask(struct cost_row *row)
 {
-    const struct cost_area *a = &p->all;
+    struct cost_program *p = row->of;
+    const struct cost_area *a = row->kind == COST_FORWARD ? &p->all : &p->last;
     struct str s = {0};
     if (a->p)
         cost_print(&p->ring, a->p, true, &s);
     printf(",\n      \"area\": {");
-    field("exact", a->p ? str_text(&s) : NULL, ", ");
-    field("where", a->where, ", ");
-    field("unknown", a->why, ", ");
-    printf("\"bound\": %s}", p->take[0] == AREA_BOUND ? "true" : "false");
+    put_json_field("exact", a->p ? str_text(&s) : NULL, ", ");
+    put_json_field("where", a->where, ", ");
+    put_json_field("unknown", a->why, ", ");
+    printf("\"bound\": %s}", cost_row_bound(row) ? "true" : "false");
     str_free(&s);
 }
 
@@ -134,15 +135,15 @@ static void
 put_row(struct cost_row *row, bool first)
 {
     printf("%s\n    { ", first ? "" : ",");
-    field("name", row->label, ", ");
-    field("file", row->of->u.src->name, ",\n      ");
-    field("entry", row->entry, ", ");
-    field("form", row->form, ", ");
-    field("schedule", row->schedule, "");
+    put_json_field("name", row->label, ", ");
+    put_json_field("file", row->of->u.src->name, ",\n      ");
+    put_json_field("entry", row->entry, ", ");
+    put_json_field("form", row->form, ", ");
+    put_json_field("schedule", row->schedule, "");
     for (int q = 0; q < COST_QUANTITIES; q++)
         quantity(row, (enum cost_quantity)q);
     intensity(row);
-    mask(row->of);
+    mask(row);
     code(row);
     printf(" }");
 }
@@ -152,23 +153,24 @@ static void
 put_pair(struct cost_row *a, struct cost_row *b, const char *extra, bool *first)
 {
     static const enum cost_quantity by[] = {COST_FLOPS, COST_BYTES, COST_SPACE};
-    struct cost_crossover x[COST_MAX_CROSSOVERS];
-    const char *missing;
+    struct cost_crossings x;
     for (int m = 0; m < 3; m++) {
-        int n = cost_row_cross(a, b, by[m], x, &missing);
+        int n = cost_row_cross(a, b, by[m], &x);
         for (int k = n > 1 ? 1 : 0; k < n || (n == 0 && k == 0); k++) {
             printf("%s\n    { ", *first ? "" : ",");
             *first = false;
             fputs(extra, stdout);
-            field("a", a->label, ", ");
-            field("b", b->label, ", ");
-            field("entry", a->entry, ", ");
-            field("by", cost_names[by[m]], ", ");
+            put_json_field("a", a->label, ", ");
+            put_json_field("b", b->label, ", ");
+            put_json_field("entry", a->entry, ", ");
+            put_json_field("by", cost_names[by[m]], ", ");
             if (k)
-                printf("\"n\": %lld, ", (long long)x[k].n);
+                printf("\"n\": %lld, ", (long long)x.at[k].n);
             else
                 printf("\"n\": null, ");
-            field("cheaper", n == 0 ? NULL : x[k].sign < 0 ? a->label : b->label, " }");
+            put_json_field("cheaper", n == 0 ? NULL : x.at[k].sign < 0 ? a->label : b->label, ", ");
+            printf("\"from\": %lld, \"multiple\": %lld }", (long long)x.from,
+                   (long long)x.multiple);
         }
     }
 }
@@ -178,7 +180,7 @@ put_pairs(struct cost_report *r, const char *extra, bool *first)
 {
     for (int a = 0; a < r->nrows; a++)
         for (int b = a + 1; b < r->nrows; b++)
-            if ((r->row[a]->kind == COST_FORWARD) == (r->row[b]->kind == COST_FORWARD))
+            if (cost_comparable(r->row[a], r->row[b]))
                 put_pair(r->row[a], r->row[b], extra, first);
 }
 
@@ -204,17 +206,23 @@ void
 cost_json(struct cost_report *r)
 {
     bool first = true;
-    const struct cost_program *p = r->p[0];
     printf("{ \"programs\": [");
     for (int k = 0; k < r->nrows; k++)
         put_row(r->row[k], k == 0);
     printf("\n  ],\n  \"sizes\": {");
-    for (slong v = 0; v < p->ring.area; v++)
-        if (p->known[v]) {
+    for (int k = 0; k < r->np; k++) {
+        const struct cost_program *p = r->p[k];
+        for (slong v = 0; v < p->ring.area; v++) {
+            bool said = !p->known[v];
+            for (int m = 0; m < k && !said; m++)
+                said = cost_size_is(r->p[m], cost_var_name(&p->ring, v), p->at[v]);
+            if (said)
+                continue;
             printf("%s\"%s\": %lld", first ? "" : ", ", cost_var_name(&p->ring, v),
                    (long long)p->at[v]);
             first = false;
         }
+    }
     printf("},\n  \"crossovers\": [");
     first = true;
     put_pairs(r, "", &first);

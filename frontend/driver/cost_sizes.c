@@ -36,7 +36,7 @@ fill_areas(struct cost_program *p)
 {
     const struct cost_area *areas[2] = {&p->all, &p->last};
     struct cost_ring *r = &p->ring;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 2 && p->areas; k++) {
         const struct cost_area *a = areas[k];
         slong var = k ? r->seen : r->area;
         const char *missing = a->p ? cost_missing(p, a->p, -1) : NULL;
@@ -113,12 +113,53 @@ cost_sizes_given(struct cost_program *p, const struct options *o)
 }
 
 void
+cost_find_areas(struct cost_program *p)
+{
+    bool rect = p->ring.dim[DIM_NQ] != p->ring.dim[DIM_N];
+    cost_area_find(&p->ring, p->u.func, false, rect, p->at, p->known, &p->all);
+    cost_area_find(&p->ring, p->u.func, true, rect, p->at, p->known, &p->last);
+    p->areas = true;
+}
+
+/* True if the area was found for other values of what its mask reads. */
+static bool
+outdated(const struct cost_area *a, const int64_t *at)
+{
+    for (int k = 0; a->p && a->only && a->only[k] >= 0; k++)
+        if (at[a->only[k]] != a->value[k])
+            return true;
+    return false;
+}
+
+void
 cost_set_size(struct cost_program *p, const char *name, int64_t size)
 {
     slong v = var_find(p, name);
     if (v >= 0)
         give(p, v, size);
     cost_sizes_fill(p);
+    if (outdated(&p->all, p->at) || outdated(&p->last, p->at)) {
+        cost_find_areas(p);
+        cost_sizes_fill(p);
+    }
+}
+
+bool
+cost_parse_sweep(const char *text, struct cost_sweep *out)
+{
+    char word[128], *part, *save;
+    int64_t x[3] = {0, 0, 0};
+    int n = 0;
+    if ((size_t)snprintf(word, sizeof word, "%s", text) >= sizeof word)
+        return false;
+    for (part = strtok_r(word, ":", &save); part; part = strtok_r(NULL, ":", &save))
+        if (n == 3 || !parse_size(part, &x[n++]))
+            return false;
+    if (n == 1)
+        x[1] = x[0];
+    *out = (struct cost_sweep){NULL, x[0], x[1], x[2]};
+    return n > 0 && x[0] > 0 && x[1] >= x[0] && (n < 3 || x[2] > 0) &&
+           (n < 3 || (x[1] - x[0]) / x[2] < COST_MAX_SWEEP);
 }
 
 bool
@@ -199,20 +240,67 @@ cost_row_count(struct cost_row *row, int64_t q[COST_QUANTITIES], const char **wh
     return cost_tile_count(r, row->prog, at, q, why);
 }
 
+/* From which n on, and for which multiples, the areas in a row's costs hold. */
+static void
+row_range(const struct cost_row *row, int64_t *from, int64_t *multiple)
+{
+    const struct cost_area *a = row->kind == COST_FORWARD ? &row->of->all : &row->of->last;
+    int64_t n = a->p ? cost_area_from(a, row->of->at) : 1;
+    *from = n > *from ? n : *from;
+    *multiple = a->p && a->multiple > *multiple ? a->multiple : *multiple;
+}
+
 int
 cost_row_cross(struct cost_row *a, struct cost_row *b, enum cost_quantity q,
-               struct cost_crossover out[COST_MAX_CROSSOVERS], const char **missing)
+               struct cost_crossings *out)
 {
     cost_poly *x = in_dims(a, q, true), *y = in_dims(b, q, true);
     fmpq_poly_t p, s;
-    if ((*missing = cost_missing(a->of, x, DIM_N)) || (*missing = cost_missing(b->of, y, DIM_N)))
-        return -1;
+    *out = (struct cost_crossings){.from = 1, .multiple = 1};
+    if ((out->missing = cost_missing(a->of, x, DIM_N)) ||
+        (out->missing = cost_missing(b->of, y, DIM_N)))
+        return out->n = -1;
+    row_range(a, &out->from, &out->multiple);
+    row_range(b, &out->from, &out->multiple);
     fmpq_poly_init(p);
     fmpq_poly_init(s);
     cost_in_n(&a->of->ring, x, a->of->at, p);
     cost_in_n(&b->of->ring, y, b->of->at, s);
-    int n = cost_cross(p, s, out);
+    out->n = cost_cross(p, s, out->from, out->at);
     fmpq_poly_clear(p);
     fmpq_poly_clear(s);
-    return n;
+    return out->n;
+}
+
+bool
+cost_size_is(const struct cost_program *p, const char *name, int64_t size)
+{
+    slong v = var_find(p, name);
+    return v >= 0 && p->known[v] && p->at[v] == size;
+}
+
+const char *
+cost_row_missing(struct cost_row *row, enum cost_quantity q)
+{
+    struct cost_program *p = row->of;
+    const cost_poly *x = row->raw.q[q];
+    const char *name = cost_missing(p, x, -1);
+    const slong var[2] = {p->ring.area, p->ring.seen};
+    const struct cost_area *area[2] = {&p->all, &p->last};
+    for (int k = 0; k < 2 && !name; k++)
+        if (cost_has_var(&p->ring, x, var[k]) && !p->known[var[k]])
+            name = area[k]->p ? cost_missing(p, area[k]->p, -1) : NULL;
+    return name ? name : "n";
+}
+
+bool
+cost_comparable(const struct cost_row *a, const struct cost_row *b)
+{
+    return a != b && (a->kind == COST_FORWARD) == (b->kind == COST_FORWARD);
+}
+
+bool
+cost_row_bound(const struct cost_row *row)
+{
+    return row->of->take[row->kind != COST_FORWARD] == AREA_BOUND;
 }

@@ -95,7 +95,7 @@ print_tiles(const struct cost_row *row)
     const struct cost_tiles *t = &row->tiles;
     for (int q = 0; q < COST_STATE && !t->why; q++)
         if (!t->cost.q[q])
-            wrapped(code[q], "no polynomial in D");
+            wrapped(code[q], "no polynomial in the sizes that were tried");
         else if (q != COST_CALLS || !fmpq_mpoly_is_zero(t->cost.q[q], row->of->ring.ctx))
             print_line(row, code[q], t->cost.q[q]);
     if (t->why)
@@ -131,6 +131,15 @@ put_area(struct cost_program *p, const struct cost_area *a, const char *what, st
     str_printf(s, " %s%s%s", what, a->where ? " for " : "", a->where ? a->where : "");
 }
 
+static bool
+has_entry(const struct cost_program *p, bool step)
+{
+    for (int k = 0; k < p->nrows; k++)
+        if ((p->rows[k].kind != COST_FORWARD) == step)
+            return true;
+    return false;
+}
+
 /* What was found of the mask of a program, once for its rows. */
 static void
 print_mask(struct cost_program *p)
@@ -147,8 +156,10 @@ print_mask(struct cost_program *p)
         str_printf(&s, "area: the visible pairs of a head (%s); seen: the keys of the last query; "
                        "crossovers take all pairs", a->why);
     }
-    if (p->take[0] == AREA_BOUND)
-        str_put(&s, "; values take all pairs");
+    static const char *const entries[] = {"forward", "step"};
+    for (int k = 0; k < 2; k++)
+        if (p->take[k] == AREA_BOUND && has_entry(p, k == 1))
+            str_printf(&s, "; values of %s take all pairs", entries[k]);
     wrapped("mask", str_text(&s));
     str_free(&s);
 }
@@ -163,13 +174,21 @@ own_size(const struct cost_ring *r, slong dim)
            (dim != DIM_NQ || r->dim[dim] != r->dim[DIM_N]);
 }
 
+/* The sizes of all programs, each name once where it is the same for all. */
 static void
-print_sizes(const struct cost_program *p, slong except)
+print_sizes(const struct cost_report *r, slong except)
 {
-    const struct cost_ring *r = &p->ring;
-    for (slong v = 0; v < r->area; v++)
-        if (p->known[v] && v != except && (v >= (slong)r->f->ndims || own_size(r, v)))
-            printf(" %s=%lld", cost_var_name(r, v), (long long)p->at[v]);
+    for (int k = 0; k < r->np; k++) {
+        const struct cost_program *p = r->p[k];
+        const struct cost_ring *x = &p->ring;
+        for (slong v = 0; v < x->area; v++) {
+            bool said = !p->known[v] || v == except || (v < (slong)x->f->ndims && !own_size(x, v));
+            for (int m = 0; m < k && !said; m++)
+                said = cost_size_is(r->p[m], cost_var_name(x, v), p->at[v]);
+            if (!said)
+                printf(" %s=%lld", cost_var_name(x, v), (long long)p->at[v]);
+        }
+    }
 }
 
 static int
@@ -225,7 +244,7 @@ print_values(const struct cost_report *r)
 {
     int w = label_width(r);
     printf("\nvalues at");
-    print_sizes(r->p[0], -1);
+    print_sizes(r, -1);
     putchar('\n');
     printf("  %*s  %-7s", w, "", "");
     for (int q = 0; q < COST_QUANTITIES; q++)
@@ -244,8 +263,8 @@ print_values(const struct cost_report *r)
             char s[32] = "-";
             if (cost_row_value(row, (enum cost_quantity)q, v))
                 put_value(s, sizeof s, v);
-            else if (!missing && !(missing = cost_missing(row->of, row->raw.q[q], -1)))
-                missing = "n"; /* for the area of the mask */
+            else if (!missing)
+                missing = cost_row_missing(row, (enum cost_quantity)q);
             if (q == COST_FLOPS)
                 fmpq_set(flops, v);
             printf(" %11s", s);
@@ -268,33 +287,37 @@ static const struct { enum cost_quantity q; const char *name; } measures[] = {
     {COST_FLOPS, "FLOPs"}, {COST_BYTES, "bytes"}, {COST_SPACE, "space"}};
 enum { MEASURES = sizeof measures / sizeof *measures };
 
-static bool
-comparable(const struct cost_row *a, const struct cost_row *b)
+static void
+print_range(const struct cost_crossings *x)
 {
-    return a != b && (a->kind == COST_FORWARD) == (b->kind == COST_FORWARD);
+    if (x->from > 1)
+        printf(" (n >= %lld)", (long long)x->from);
+    if (x->multiple > 1)
+        printf(" (n a multiple of %lld)", (long long)x->multiple);
+    putchar('\n');
 }
 
 static void
 print_cross(struct cost_row *a, struct cost_row *b, int m)
 {
-    struct cost_crossover x[COST_MAX_CROSSOVERS];
-    const char *missing;
-    int n = cost_row_cross(a, b, measures[m].q, x, &missing);
+    struct cost_crossings x;
+    int n = cost_row_cross(a, b, measures[m].q, &x);
     printf("  %-6s ", measures[m].name);
     if (n < 0)
-        printf("%s and %s: needs %s\n", a->label, b->label, missing);
+        printf("%s and %s: needs %s\n", a->label, b->label, x.missing);
     else if (n == 0)
-        printf("%s and %s: equal for every n\n", a->label, b->label);
-    for (int k = 0; k < n; k++) {
-        const char *less = x[k].sign < 0 ? a->label : b->label,
-                   *more = x[k].sign < 0 ? b->label : a->label;
-        if (k == 0 && n == 1)
-            printf("%s takes less than %s for every n%s\n", less, more,
-                   x[k].n > 1 ? " where they differ" : "");
-        else if (k)
-            printf("%s%s takes less than %s from n = %lld\n", k > 1 ? "         " : "", less, more,
-                   (long long)x[k].n);
+        printf("%s and %s: equal for every n", a->label, b->label);
+    for (int k = n > 1 ? 1 : 0; k < n; k++) {
+        const char *less = x.at[k].sign < 0 ? a->label : b->label,
+                   *more = x.at[k].sign < 0 ? b->label : a->label;
+        printf("%s%s takes less than %s ", k > 1 ? "\n         " : "", less, more);
+        if (k == 0)
+            printf("for every n%s", x.at[k].n > x.from ? " where they differ" : "");
+        else
+            printf("from n = %lld", (long long)x.at[k].n);
     }
+    if (n >= 0)
+        print_range(&x);
 }
 
 static void
@@ -305,12 +328,12 @@ print_crossovers(const struct cost_report *r)
         bool headed = false;
         for (int a = 0; a < r->nrows; a++)
             for (int b = a + 1; b < r->nrows; b++) {
-                if (!comparable(r->row[a], r->row[b]) ||
+                if (!cost_comparable(r->row[a], r->row[b]) ||
                     (r->row[a]->kind != COST_FORWARD) != step)
                     continue;
                 if (!any) {
                     printf("\ncrossovers at");
-                    print_sizes(r->p[0], DIM_N);
+                    print_sizes(r, DIM_N);
                     putchar('\n');
                 }
                 any = true;
@@ -327,18 +350,17 @@ print_crossovers(const struct cost_report *r)
 static void
 last_change(struct cost_row *a, struct cost_row *b, int m, char *s, size_t size)
 {
-    struct cost_crossover x[COST_MAX_CROSSOVERS];
-    const char *missing;
-    int n = cost_row_cross(a, b, measures[m].q, x, &missing);
+    struct cost_crossings x;
+    int n = cost_row_cross(a, b, measures[m].q, &x);
     if (n < 0)
-        snprintf(s, size, "?");
+        snprintf(s, size, "needs %s", x.missing);
     else if (n == 0)
         snprintf(s, size, "equal");
     else if (n == 1)
-        snprintf(s, size, "%s", x[0].sign < 0 ? "always" : "never");
+        snprintf(s, size, "%s", x.at[0].sign < 0 ? "always" : "never");
     else
-        snprintf(s, size, "%s%lld", x[n - 1].sign < 0 ? "" : "until ",
-                 (long long)x[n - 1].n - (x[n - 1].sign > 0));
+        snprintf(s, size, "%s%lld", x.at[n - 1].sign < 0 ? "" : "until ",
+                 (long long)x.at[n - 1].n - (x.at[n - 1].sign > 0));
 }
 
 static void
@@ -347,7 +369,7 @@ print_over(struct cost_report *r)
     const struct cost_sweep *o = &r->over;
     for (int a = 0; a < r->nrows; a++)
         for (int b = a + 1; b < r->nrows; b++) {
-            if (!comparable(r->row[a], r->row[b]))
+            if (!cost_comparable(r->row[a], r->row[b]))
                 continue;
             printf("\n%s: n from which %s takes less than %s\n", r->row[a]->entry, r->row[a]->label,
                    r->row[b]->label);

@@ -24,11 +24,11 @@ struct options {
     int ninputs;
     struct option_list args;   /* NAME=VALUE words of `run` */
     const char *output, *header, *mcpu, *target, *emit, *passes, *print_after, *stop_after,
-        *reproduce, *over;
+        *reproduce, *over, *sizes, *plot;
     struct option_list define, at;
-    long step, threads, seed, opt, query_tile, key_tile, chunk, feature_block;
-    bool json, print_changed, check_each, time_passes, stats, remarks, verbose, help, help_ops,
-        help_passes, version;
+    long step, rounds, seconds, threads, seed, opt, query_tile, key_tile, chunk, feature_block;
+    bool json, csv, direct, print_changed, check_each, time_passes, stats, remarks, verbose, help,
+        help_ops, help_passes, version;
 };
 
 struct command {
@@ -88,6 +88,10 @@ void unit_close(struct unit *u);
 int unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct cg_jit **jit,
              const struct attn_kernel **kernel);
 
+/* Of a unit that is scheduled: the code of one forward program alone, or of all entries (NULL). */
+int unit_jit_program(struct unit *u, const struct options *o, const struct tile_prog *prog,
+                     struct cg_module **m, struct cg_jit **jit, const struct attn_kernel **kernel);
+
 /* stats.c: on standard error, the scores computed and visible and the operations of a run. */
 void stats_report(struct unit *u, const struct interp_input *in);
 
@@ -104,5 +108,6 @@ int command_run(const struct options *o);
 int command_check(const struct options *o);
 int command_explain(const struct options *o);
 int command_cost(const struct options *o);
+int command_bench(const struct options *o);
 
 #endif

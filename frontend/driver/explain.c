@@ -60,13 +60,14 @@ cancellation(const struct unit *u)
 static int64_t
 pays_from(struct cost_program *p, const char **missing)
 {
-    struct cost_crossover x[COST_MAX_CROSSOVERS];
+    struct cost_crossings x;
     struct cost_row *direct = NULL;
     for (int k = 1; k < p->nrows; k++)
         if (p->rows[k].kind == COST_FORWARD)
             direct = &p->rows[k];
-    int n = cost_row_cross(&p->rows[0], direct, COST_FLOPS, x, missing);
-    return n < 0 ? -1 : n > 0 && x[n - 1].sign < 0 ? x[n - 1].n : 0;
+    int n = cost_row_cross(&p->rows[0], direct, COST_FLOPS, &x);
+    *missing = x.missing;
+    return n < 0 ? -1 : n > 0 && x.at[n - 1].sign < 0 ? x.at[n - 1].n : 0;
 }
 
 static void
@@ -123,14 +124,10 @@ explain_text(struct cost_program *p)
 }
 
 static void
-json_text(const char *key, const char *value, bool last)
+put_text(const char *key, const char *value, bool last)
 {
-    printf("  \"%s\": ", key);
-    if (value)
-        put_json(value);
-    else
-        fputs("null", stdout);
-    puts(last ? "" : ",");
+    fputs("  ", stdout);
+    put_json_field(key, value, last ? "\n" : ",\n");
 }
 
 static void
@@ -142,24 +139,24 @@ explain_json(struct cost_program *p)
     int64_t n = p->direct ? pays_from(p, &missing) : -1;
     ir_print_math(u->source_func, u->source_func->root[ROOT_SIM], &sim);
     puts("{");
-    json_text("name", u->func->name, false);
-    json_text("sim", str_text(&sim), false);
-    json_text("expansion", u->why.expansion, false);
-    json_text("phi_q", u->why.phi_q, false);
-    json_text("phi_k", u->why.phi_k, false);
-    json_text("features", u->why.features, false);
-    json_text("proof", u->why.proof, false);
-    json_text("row_sum", positivity_keys[u->func->row_sum], false);
-    json_text("row_sum_why", u->func->row_sum_why, false);
-    json_text("cancellation", cancellation(u), false);
-    json_text("type", ir_type_names[u->source_func->type], false);
-    json_text("state", ir_type_names[u->source_func->acc], false);
+    put_text("name", u->func->name, false);
+    put_text("sim", str_text(&sim), false);
+    put_text("expansion", u->why.expansion, false);
+    put_text("phi_q", u->why.phi_q, false);
+    put_text("phi_k", u->why.phi_k, false);
+    put_text("features", u->why.features, false);
+    put_text("proof", u->why.proof, false);
+    put_text("row_sum", positivity_keys[u->func->row_sum], false);
+    put_text("row_sum_why", u->func->row_sum_why, false);
+    put_text("cancellation", cancellation(u), false);
+    put_text("type", ir_type_names[u->source_func->type], false);
+    put_text("state", ir_type_names[u->source_func->acc], false);
     if (n > 0)
         printf("  \"crossover\": %lld,\n", (long long)n);
     else
-        json_text("crossover", NULL, false);
-    json_text("entry", u->prog->entry, false);
-    json_text("schedule", u->prog->schedule, true);
+        put_text("crossover", NULL, false);
+    put_text("entry", u->prog->entry, false);
+    put_text("schedule", u->prog->schedule, true);
     puts("}");
     str_free(&sim);
 }

@@ -18,10 +18,12 @@ const struct command driver_commands[] = {
      "what was understood, derived and proven"},
     {"cost", 'o', command_cost, "attnc cost FILE... [--at n=4096,D=64] [--over D=16:256]",
      "exact complexity, compared"},
+    {"bench", 'b', command_bench, "attnc bench FILE... [--n=1k:64k] [--at D=64] [--plot=FILE.svg]",
+     "time against length, against each other and against the machine's peak"},
 };
 const int driver_command_count = sizeof driver_commands / sizeof *driver_commands;
 
-enum option_kind { FLAG, TEXT, INT, LIST };
+enum option_kind { FLAG, TEXT, MAYBE, INT, LIST };
 static const struct option {
     const char *name;
     char letter;
@@ -65,8 +67,8 @@ print_help(const struct command *c)
             continue;
         int n = x->letter ? snprintf(left, sizeof left, "-%c, ", x->letter)
                           : snprintf(left, sizeof left, "    ");
-        snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", x->name, x->value ? "=" : "",
-                 x->value ? x->value : "");
+        snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", x->name,
+                 x->value && x->kind != MAYBE ? "=" : "", x->value ? x->value : "");
         printf("  %-28s %s\n", left, x->help);
     }
     puts("\nexit codes: 0 ok, 1 errors in the program or its inputs (or a failed check), 2 usage, "
@@ -98,7 +100,7 @@ set_option(struct options *o, const struct option *x, const char *value)
     void *at = (char *)o + x->field;
     if (x->kind == FLAG) {
         *(bool *)at = true;
-    } else if (x->kind == TEXT) {
+    } else if (x->kind == TEXT || x->kind == MAYBE) {
         *(const char **)at = value;
     } else if (x->kind == INT) {
         char *end;
@@ -162,6 +164,8 @@ parse_option(struct options *o, int argc, char **argv, int *k)
         return usage_error("--%s does not go with '%s'", x->name, o->command->name);
     if (x->kind == FLAG && value)
         return usage_error("--%s takes no value", x->name);
+    if (x->kind == MAYBE && !value)
+        value = "";
     if (x->kind != FLAG && !value) {
         if (*k + 1 >= argc)
             return usage_error("--%s needs a value: %s", x->name, x->value);
@@ -193,7 +197,7 @@ options_parse(int argc, char **argv, struct options *o)
                 return usage_error("more than %d arguments", MAX_LIST);
             o->args.at[o->args.n++] = w;
         } else {
-            int most = o->command->letter == 'o' ? MAX_INPUTS : 1;
+            int most = strchr("ob", o->command->letter) ? MAX_INPUTS : 1;
             if (o->ninputs == most && most > 1)
                 return usage_error("more than %d inputs", most);
             if (o->ninputs == most)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from fractions import Fraction
 
+import numpy as np
+
 attnc, work = sys.argv[1:]
 os.makedirs(f"{work}/other", exist_ok=True)
 rng = random.Random(5)
@@ -56,7 +58,7 @@ def schema(report):
             assert p[q]["value"] is None or isinstance(p[q]["value"], (int, float))
         assert set(p["area"]) == {"exact", "where", "unknown", "bound"}
     for x in report["crossovers"] + report.get("over", []):
-        assert {"a", "b", "entry", "by", "n", "cheaper"} <= set(x), x
+        assert {"a", "b", "entry", "by", "n", "cheaper", "from", "multiple"} <= set(x), x
         assert x["by"] in ("flops", "bytes", "space") and (x["n"] is None or x["n"] > 0)
         assert x["cheaper"] in (None, x["a"], x["b"])
 
@@ -170,25 +172,53 @@ for _ in range(6):
 # ---- masks: as many pairs as there are ----
 
 masks = {
-    "window 4;": lambda i, j: abs(i - j) < 4,
-    "causal; window 5;": lambda i, j: j <= i and i - j < 5,
-    "mask = j <= i or j < 3;": lambda i, j: j <= i or j < 3,
-    "mask = mod(i - j, 4) == 0;": lambda i, j: (i - j) % 4 == 0,
-    "mask = j <= i and (i - j < 3 or mod(j, 5) == 0);": lambda i, j: j <= i and (i - j < 3 or j % 5 == 0),
-    "mask = i != j;": lambda i, j: i != j,
+    "window 4;": lambda i, j, n: abs(i - j) < 4,
+    "causal; window 5;": lambda i, j, n: (j <= i) & (i - j < 5),
+    "causal; window 500;": lambda i, j, n: (j <= i) & (i - j < 500),
+    "causal; window 1500;": lambda i, j, n: (j <= i) & (i - j < 1500),
+    "mask = j <= i or j < 3;": lambda i, j, n: (j <= i) | (j < 3),
+    "mask = j > i + 1000;": lambda i, j, n: j > i + 1000,
+    "mask = mod(i - j, 4) == 0;": lambda i, j, n: (i - j) % 4 == 0,
+    "mask = mod(i - j, 100) == 0;": lambda i, j, n: (i - j) % 100 == 0,
+    "causal; mask = mod(i - j, 50) == 0;": lambda i, j, n: (j <= i) & ((i - j) % 50 == 0),
+    "mask = floor(i/64) == floor(j/64);": lambda i, j, n: i // 64 == j // 64,
+    "causal; mask = floor(i/16) == floor(j/16);": lambda i, j, n: (j <= i) & (i // 16 == j // 16),
+    "mask = j <= i and (i - j < 3 or mod(j, 5) == 0);": lambda i, j, n: (j <= i) & ((i - j < 3) | (j % 5 == 0)),
+    "mask = j <= i and (i - j < 30 or mod(i - j, 7) == 0);":
+        lambda i, j, n: (j <= i) & ((i - j < 30) | ((i - j) % 7 == 0)),
+    "mask = i != j;": lambda i, j, n: i != j,
+    "mask = i*j < 10;": lambda i, j, n: i * j < 10,
+    "mask = n > 100 or j <= i;": lambda i, j, n: (j <= i) | (n > 100),
+    "window max(n/4, 3);": lambda i, j, n: abs(i - j) < max(n / 4, 3),
+    "mask = j < H;": lambda i, j, n: j + 0 * i < 3,
 }
+
+
+def inside(where, n):
+    """Does a formula hold for this n, by its own words?"""
+    parts = (where or "").split(", ")
+    from_n = [int(p[5:]) for p in parts if p.startswith("n >= ")]
+    multiple = [int(p.split()[-1]) for p in parts if "multiple" in p]
+    return all(n >= x for x in from_n) and all(n % x == 0 for x in multiple)
+
+
+formulas = 0
 for text, sees in masks.items():
     path = write("mask", f"sim = exp(q·k); normalize = 1; {text}")
-    for n in (1, 2, 7, 30, 64, 100, 121):
-        report = cost([path], {"n": n, "D": 2})
-        pairs = sum(sees(i, j) for i in range(n) for j in range(n))
-        p = row(report, "forward")
-        assert p["calls"]["value"] == pairs and not p["area"]["bound"], (text, n, pairs, p["calls"])
-        assert row(report, "step")["calls"]["value"] == sum(sees(n - 1, j) for j in range(n)), (text, n)
-        if n == 121:
-            formula = value(p["calls"]["exact"], {"B": 1, "H": 1, "n": 120})
-            assert formula == sum(sees(i, j) for i in range(120) for j in range(120)), text
-        checked += 1
+    for n in (1, 7, 64, 101, 200, 1400, 3200):
+        report = cost([path], {"n": n, "D": 2, "H": 3})
+        i, j = np.ogrid[:n, :n]
+        visible = np.broadcast_to(sees(i, j, n), (n, n))
+        counts = {"forward": int(visible.sum()), "step": int(visible[-1].sum())}
+        for entry, pairs in counts.items():
+            found = [p for p in report["programs"] if p["entry"] == entry]   # no step where n matters
+            for p in found:
+                assert p["calls"]["value"] == 3 * pairs and not p["area"]["bound"], (text, n, entry, pairs, p["calls"])
+                if p["area"]["exact"] and inside(p["area"]["where"], n):
+                    assert value(p["calls"]["exact"], {"B": 1, "H": 3, "n": n}) == 3 * pairs, (text, n, p["area"])
+                    formulas += 1
+                checked += 1
+assert formulas > 100, formulas
 path = write("wide", "param w = 3; param g = 2; sim = exp(q·k); mask = abs(i - j) < w or j < g;")
 for w, g, n in ((3, 2, 40), (1, 9, 33), (7, 7, 28), (5, 4, 3)):
     p = row(cost([path], {"n": n, "D": 2, "w": w, "g": g}), "forward")
@@ -197,6 +227,9 @@ for w, g, n in ((3, 2, 40), (1, 9, 33), (7, 7, 28), (5, 4, 3)):
     if n >= 2 * (w + g):
         assert value(p["calls"]["exact"], {"B": 1, "H": 1, "n": n, "w": w, "g": g}) == pairs
     checked += 1
+path = write("batch", "sim = exp(q·k); normalize = 1; mask = b < 1;")
+p = row(cost([path], {"n": 8, "D": 2, "B": 4}), "forward")
+assert p["area"]["unknown"] and p["area"]["bound"]
 path = write("documents", "param doc[b, n]; sim = exp(q·k); mask = doc[b, i] == doc[b, j];")
 p = row(cost([path], {"n": 10, "D": 2}), "forward")
 assert p["area"]["bound"] and "doc" in p["area"]["unknown"] and "area" in p["calls"]["exact"]
@@ -299,6 +332,16 @@ for D, n in said:
     single = cost([square], {"D": D})["crossovers"]
     assert [x["n"] for x in single if x["by"] == "flops" and x["entry"] == "forward"] == [n]
 assert [D for D, _ in said] == [16, 32, 64] and 2100 < said[2][1] < 2200, said
+
+# where a mask's formula begins to hold, crossovers begin
+near = write("near_first", "sim = exp(q·k); mask = i*j < 10;")
+for x in cost([near, everything], {"D": 8})["crossovers"]:
+    assert x["from"] == (10 if x["entry"] == "forward" else 11), x
+strided = write("strided", "param w = 3; sim = exp(q·k); causal; mask = mod(i - j, w) == 0;")
+over = cost([strided, square], {"D": 8}, "--over", "w=2:4")["over"]
+for w in (2, 4):
+    single = [x for x in cost([strided, square], {"D": 8, "w": w})["crossovers"]]
+    assert [{k: v for k, v in x.items() if k != "w"} for x in over if x["w"] == w] == single
 
 # ---- names that JSON must escape, two programs of one name, sizes beyond 64 bits ----
 
