@@ -348,9 +348,9 @@ try_multiples(struct fit *t, cost_poly *c[COUNTS])
     return false;
 }
 
-/* Whether the FLOPs are a polynomial in n at all, for one D and M. */
+/* Whether the FLOPs are a polynomial in n at all, for one D and M; *why if not. */
 static bool
-try_tokens(const struct fit *whole)
+try_tokens(const struct fit *whole, const char **why)
 {
     static const int64_t heads[] = {1, 8};
     struct fit t = *whole;
@@ -366,6 +366,7 @@ try_tokens(const struct fit *whole)
         if (interpolate(&t, c) && checked(&t, c))
             return true;
     }
+    *why = t.why ? t.why : "what the tiles do is no polynomial in n";
     return !t.lines;
 }
 
@@ -418,12 +419,9 @@ cost_tile(struct cost_ring *r, const struct tile_prog *p, const int64_t *at, con
     for (int d = DIM_D; d <= DIM_M; d++)
         if (!f->dims[d].size)
             t.line[t.lines++] = (struct line){d, 1, 1, degree_in(r, algorithm, d)};
-    bool ok = try_tokens(&t);
-    if (!ok) {
-        out->why = "what the tiles do is no polynomial in n";
+    if (!try_tokens(&t, &out->why))
         return false;
-    }
-    ok = try_multiples(&t, c);
+    bool ok = try_multiples(&t, c);
     for (int d = DIM_D; d <= DIM_M && !ok; d++) /* then for this D, or this D and this M */
         if (known[d] && !f->dims[d].size) {
             fix(&t, d, at[d]);

@@ -2,7 +2,7 @@
 # Installs what building and testing attnc needs on Debian and its relatives. Quick when nothing is missing.
 set -e
 build="flex bison pkg-config libflint-dev libgmp-dev libmpfr-dev libdlpack-dev"
-tests="python3-numpy"
+tests="python3-numpy gnuplot-nox"
 cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 missing=""
 have() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'; }

@@ -332,16 +332,12 @@ check_options(const struct options *o)
 {
     if (o->json && o->csv)
         usage_error("--json and --csv: one of them");
-    else if (o->plot && !*o->plot && (o->json || o->csv))
-        usage_error("--plot as text does not go with --json or --csv; --plot=FILE does");
-    else if (o->plot && !plot_name_ok(o->plot))
-        usage_error("--plot=%s: the name must end in .svg, .png or .pdf", o->plot);
     else if (o->rounds > BENCH_MAX_ROUNDS)
         usage_error("--rounds is %ld, at most %d", o->rounds, BENCH_MAX_ROUNDS);
     else if (o->threads > 1024)
         usage_error("--threads is %ld, at most 1024", o->threads);
     else
-        return true;
+        return plot_check(o);
     return false;
 }
 

@@ -224,8 +224,8 @@ add_marks(const struct bench_report *r, struct plot *p)
                 continue;
             p->mark[p->nmarks].x = (double)n;
             p->mark[p->nmarks++].text = arena_printf(
-                r->cost.p[0]->u.arena, "%s: fewer FLOPs than %s from n = %lld", s->row->label,
-                r->series[b].row->label, (long long)n);
+                r->cost.p[0]->u.arena, "n = %lld: %s takes fewer FLOPs than %s", (long long)n,
+                s->row->label, r->series[b].row->label);
         }
 }
 

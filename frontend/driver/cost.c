@@ -1,6 +1,7 @@
 /* Command `cost`: the exact complexity of programs, of both forms of those that are kernelized, and
  * where one overtakes the other. */
 #include "frontend/driver/cost.h"
+#include "frontend/driver/plot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -227,7 +228,7 @@ command_cost(const struct options *o)
 {
     struct cost_report r = {.o = o, .sizes = o->at.n > 0};
     struct arena *a = arena_new();
-    int rc = parse_over(&r, a) ? EXIT_OK : EXIT_USAGE;
+    int rc = plot_check(o) && parse_over(&r, a) ? EXIT_OK : EXIT_USAGE;
     for (int k = 0; k < o->ninputs && rc == EXIT_OK; k++) {
         struct cost_program *p = r.p[r.np++] = xmalloc(sizeof *p);
         memset(p, 0, sizeof *p);
@@ -242,6 +243,8 @@ command_cost(const struct options *o)
             cost_json(&r);
         else
             cost_text(&r);
+        if (o->plot)
+            rc = cost_plot(&r);
     }
     for (int k = 0; k < r.np; k++) {
         cost_close(r.p[k]);

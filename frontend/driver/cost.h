@@ -107,6 +107,8 @@ bool cost_row_bound(const struct cost_row *row);
 /* cost_text.c, cost_json.c */
 void cost_text(struct cost_report *r);
 void cost_json(struct cost_report *r);
+/* --plot: the curves of all forward rows over --n. */
+int cost_plot(struct cost_report *r);
 /* A string as JSON; "key": "value" or null, and what follows. */
 void put_json(const char *s);
 void put_json_field(const char *key, const char *value, const char *end);

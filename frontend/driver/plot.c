@@ -28,9 +28,15 @@ terminal_of(const char *file)
 }
 
 bool
-plot_name_ok(const char *file)
+plot_check(const struct options *o)
 {
-    return terminal_of(file) != NULL;
+    if (o->plot && !*o->plot && (o->json || o->csv))
+        usage_error("--plot as text does not go with --json or --csv; --plot=FILE does");
+    else if (o->plot && !terminal_of(o->plot))
+        usage_error("--plot=%s: the name must end in .svg, .png or .pdf", o->plot);
+    else
+        return true;
+    return false;
 }
 
 /* A gnuplot string: single quotes, doubled inside. */
@@ -60,6 +66,10 @@ put_curves(const struct plot *p, bool text, struct str *s)
                        c->dashed ? "lines" : "linespoints", c->colour,
                        c->dashed ? "dashtype 2" : "pointtype 7");
     }
+    for (int k = 0; k < p->nmarks; k++) {
+        str_put(s, ", \\\n     NaN with lines dashtype 3 linecolor rgb 'gray30' title ");
+        put_quoted(s, p->mark[k].text);
+    }
     str_putc(s, '\n');
 }
 
@@ -73,7 +83,7 @@ put_script(const struct plot *p, const char *file, const char *output, struct st
         put_quoted(s, output);
         str_putc(s, '\n');
     }
-    str_put(s, "set logscale xy\nset grid\nset key top left\nset title ");
+    str_put(s, "set logscale xy\nset grid\nset key top left reverse Left\nset title ");
     put_quoted(s, p->title);
     str_put(s, "\nset xlabel ");
     put_quoted(s, p->x);
@@ -81,12 +91,11 @@ put_script(const struct plot *p, const char *file, const char *output, struct st
     put_quoted(s, p->y);
     str_put(s, "\nset format x '%.0f'\n");
     for (int k = 0; k < p->nmarks; k++) {
-        str_printf(s, "set arrow %d from %.17g, graph 0 to %.17g, graph 1 nohead dashtype 3\n",
-                   k + 1, p->mark[k].x, p->mark[k].x);
-        str_printf(s, "set label %d ", k + 1);
-        put_quoted(s, p->mark[k].text);
-        str_printf(s, " at %.17g, graph %.3g rotate by 90 offset -0.6,0\n", p->mark[k].x,
-                   0.03 + 0.3 * (k % 3));
+        double x = p->mark[k].x;
+        str_printf(s, "set arrow %d from %.17g, graph 0 to %.17g, graph 1 nohead dashtype 3 "
+                      "linecolor rgb 'gray30'\n", k + 1, x, x);
+        str_printf(s, "set label %d '%.0f' at %.17g, graph %.3g offset 0.6,0\n", k + 1, x, x,
+                   0.03 + 0.05 * (k % 6));
     }
     for (int k = 0; k < p->ncurves; k++) {
         str_printf(s, "$curve%d << END\n", k);

@@ -205,7 +205,7 @@ def inside(where, n):
 formulas = 0
 for text, sees in masks.items():
     path = write("mask", f"sim = exp(q·k); normalize = 1; {text}")
-    for n in (1, 7, 64, 101, 200, 1400, 3200):
+    for n in (7, 101, 200, 3200):
         report = cost([path], {"n": n, "D": 2, "H": 3})
         i, j = np.ogrid[:n, :n]
         visible = np.broadcast_to(sees(i, j, n), (n, n))
@@ -218,7 +218,7 @@ for text, sees in masks.items():
                     assert value(p["calls"]["exact"], {"B": 1, "H": 3, "n": n}) == 3 * pairs, (text, n, p["area"])
                     formulas += 1
                 checked += 1
-assert formulas > 100, formulas
+assert formulas > 60, formulas
 path = write("wide", "param w = 3; param g = 2; sim = exp(q·k); mask = abs(i - j) < w or j < g;")
 for w, g, n in ((3, 2, 40), (1, 9, 33), (7, 7, 28), (5, 4, 3)):
     p = row(cost([path], {"n": n, "D": 2, "w": w, "g": g}), "forward")
