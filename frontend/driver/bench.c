@@ -151,7 +151,7 @@ launch(struct bench_series *s, struct runner *x, double *seconds)
 static double
 expected(const struct bench_series *s, double flops)
 {
-    const struct bench_point *last = &s->at[s->npoints - 1];
+    const struct bench_point *last = &s->at[s->npoints > 0 ? s->npoints - 1 : 0];
     return s->npoints && last->flops > 0 ? last->median * flops / last->flops : 0;
 }
 

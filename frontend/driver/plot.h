@@ -23,8 +23,8 @@ struct plot {
 };
 
 struct options;
-/* Whether --plot can be done as asked: a suffix .svg, .png or .pdf, or nothing and no --json or --csv
- * that would stand on the same standard output. False after a usage error. */
+/* Whether --plot can be done as asked: a suffix .svg, .png or .pdf, or nothing and no --json or
+ * --csv that would stand on the same standard output. False after a usage error. */
 bool plot_check(const struct options *o);
 /* Draws into a file (named by its suffix, written to a temporary name and renamed), or as text on
  * standard output if file is "". Without gnuplot, or if it fails, the gnuplot script with all data
