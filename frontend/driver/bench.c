@@ -41,7 +41,7 @@ bench_exponent(const struct bench_series *s)
 long
 bench_predicted(const struct bench_series *s)
 {
-    return (long)fmpq_mpoly_degree_si(s->row->cost.q[COST_FLOPS], DIM_N, s->of->ring.ctx);
+    return cost_row_degree(s->row, COST_FLOPS);
 }
 
 double

@@ -61,7 +61,9 @@ add_row(struct cost_program *p, const char *form, struct ir_func *f, struct tile
     cost_axis(&p->ring, f, kind, &row->raw);
     for (int k = 0; k < COST_QUANTITIES; k++)
         row->cost.q[k] = cost_with_areas(p, row->raw.q[k]);
-    cost_tile(&p->ring, prog, p->at, p->known, &row->raw, kind == COST_STEP_STATE ? 0 : p->tile,
+    row->tiles.why = "not asked for";
+    if (p->code)
+        cost_tile(&p->ring, prog, p->at, p->known, &row->raw, kind == COST_STEP_STATE ? 0 : p->tile,
               kind == COST_STEP_CACHE, &row->tiles);
 }
 
@@ -100,6 +102,17 @@ whole_tiles(const struct schedule_tuning *t)
     return all;
 }
 
+void
+cost_derive(struct cost_program *p)
+{
+    cost_dims(p);
+    cost_sizes_fill(p); /* what masks read may matter to their areas */
+    cost_find_areas(p);
+    cost_sizes_fill(p);
+    p->nrows = 0;
+    add_rows(p);
+}
+
 int
 cost_open(struct cost_program *p, const char *path, const struct options *o)
 {
@@ -120,10 +133,7 @@ cost_open(struct cost_program *p, const char *path, const struct options *o)
     cost_ring_init(&p->ring, p->u.func, p->u.arena);
     if (!cost_sizes_given(p, o))
         return EXIT_USAGE;
-    cost_sizes_fill(p); /* what masks read may matter to their areas */
-    cost_find_areas(p);
-    cost_sizes_fill(p);
-    add_rows(p);
+    cost_derive(p);
     return EXIT_OK;
 }
 
@@ -232,6 +242,7 @@ command_cost(const struct options *o)
     for (int k = 0; k < o->ninputs && rc == EXIT_OK; k++) {
         struct cost_program *p = r.p[r.np++] = xmalloc(sizeof *p);
         memset(p, 0, sizeof *p);
+        p->code = true;
         rc = cost_open(p, o->inputs[k], o);
     }
     if (rc == EXIT_OK && !cost_check_names(r.p, r.np, o, &r.over))

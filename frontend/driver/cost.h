@@ -27,8 +27,10 @@ struct cost_program {
     bool areas;                /* those were looked for */
     int64_t *at;               /* values of the ring's variables */
     bool *known, *given;       /* given: fixed, by --at or by --over; known: also what follows */
+    bool *unknown;             /* no default either: a param that is not whole */
     /* what to take for the areas (0: all, 1: of the last query) at these sizes */
     enum { AREA_UNKNOWN, AREA_POLY, AREA_COUNTED, AREA_BOUND } take[2];
+    bool code;                 /* formulas of the generated code are wanted: set before cost_open */
     int64_t tile;              /* tokens that fill whole tiles */
     struct cost_row rows[COST_MAX_ROWS];
     int nrows;
@@ -55,6 +57,8 @@ struct cost_report {
  * after diagnostics. cost_close in any case. */
 int cost_open(struct cost_program *p, const char *path, const struct options *o);
 void cost_close(struct cost_program *p);
+/* Derives areas and rows (anew) from what is given. */
+void cost_derive(struct cost_program *p);
 /* Programs of one name are told apart by their files, or by their place. */
 void cost_tell_apart(struct cost_report *r);
 /* q with the areas of the mask written out, where they are polynomials. */
@@ -64,9 +68,10 @@ bool cost_check_names(struct cost_program *const *p, int np, const struct option
                       const struct cost_sweep *over);
 
 /* cost_sizes.c */
-/* Fixed sizes and --at into p->at and p->given, and what they make of the ring's dims; false after
- * a usage error. */
+/* Fixed sizes and --at into p->at and p->given; false after a usage error. */
 bool cost_sizes_given(struct cost_program *p, const struct options *o);
+/* Whether G and n_q stand for themselves in formulas, or for H and n. */
+void cost_dims(struct cost_program *p);
 /* The areas of the mask, again where what it reads has changed. */
 void cost_find_areas(struct cost_program *p);
 /* Everything that follows from them: p->known, once the areas are there. */
@@ -87,6 +92,8 @@ bool cost_parse_sweep(const char *text, struct cost_sweep *out);
 bool cost_sweep_next(const struct cost_sweep *o, int64_t *x);
 /* True if the program has a size or param of that name, and this value of it. */
 bool cost_size_is(const struct cost_program *p, const char *name, int64_t size);
+/* The degree in n of a quantity; areas that are no polynomial count as all pairs. */
+long cost_row_degree(struct cost_row *row, enum cost_quantity q);
 /* Names of what the value of quantity q of a row needs and nothing gives. */
 const char *cost_row_missing(struct cost_row *row, enum cost_quantity q);
 /* Who is cheaper in what from which n on, over the n from which the areas of both masks hold, and

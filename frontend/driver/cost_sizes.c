@@ -24,7 +24,7 @@ give(struct cost_program *p, slong var, int64_t size)
 static void
 derive(struct cost_program *p, slong var, int64_t size)
 {
-    if (p->known[var])
+    if (p->known[var] || p->unknown[var])
         return;
     p->at[var] = size;
     p->known[var] = true;
@@ -83,6 +83,7 @@ cost_sizes_given(struct cost_program *p, const struct options *o)
     p->at = ARENA_ARRAY(p->u.arena, int64_t, p->ring.nvars);
     p->known = ARENA_ARRAY(p->u.arena, bool, p->ring.nvars);
     p->given = ARENA_ARRAY(p->u.arena, bool, p->ring.nvars);
+    p->unknown = ARENA_ARRAY(p->u.arena, bool, p->ring.nvars);
     if (!parse_sizes(&o->at, "at", at, MAX_LIST, &nat, p->u.arena))
         return false;
     for (uint32_t k = 0; k < f->ndims; k++)
@@ -99,10 +100,6 @@ cost_sizes_given(struct cost_program *p, const struct options *o)
         }
         give(p, v, at[k].size);
     }
-    if (!p->given[DIM_G])
-        p->ring.dim[DIM_G] = p->ring.dim[DIM_H];
-    if (!p->given[DIM_NQ])
-        p->ring.dim[DIM_NQ] = p->ring.dim[DIM_N];
     int64_t h = p->given[DIM_H] ? p->at[DIM_H] : 1, g = p->given[DIM_G] ? p->at[DIM_G] : 1;
     if (g < 1 || h % g) {
         usage_error("--at: %s has H = %lld query heads, which G = %lld key heads do not divide",
@@ -110,6 +107,19 @@ cost_sizes_given(struct cost_program *p, const struct options *o)
         return false;
     }
     return true;
+}
+
+void
+cost_dims(struct cost_program *p)
+{
+    static const int same[][2] = {{DIM_G, DIM_H}, {DIM_NQ, DIM_N}};
+    struct cost_ring *r = &p->ring;
+    for (int k = 0; k < 2; k++) {
+        int d = same[k][0];
+        r->dim[d] = !p->given[d]            ? r->dim[same[k][1]]
+                    : r->f->dims[d].size > 0 ? cost_poly_num(r, r->f->dims[d].size)
+                                             : cost_poly_var(r, d);
+    }
 }
 
 void
@@ -200,6 +210,12 @@ in_dims(struct cost_row *row, enum cost_quantity q, bool everywhere)
             x = cost_subst(r, x, var, all);
     }
     return x;
+}
+
+long
+cost_row_degree(struct cost_row *row, enum cost_quantity q)
+{
+    return (long)fmpq_mpoly_degree_si(in_dims(row, q, true), DIM_N, row->of->ring.ctx);
 }
 
 bool

@@ -20,6 +20,9 @@ const struct command driver_commands[] = {
      "exact complexity, compared"},
     {"bench", 'b', command_bench, "attnc bench FILE... [--n=1k:64k] [--at D=64] [--plot=FILE.svg]",
      "time against length, against each other and against the machine's peak"},
+    {"compare", 'm', command_compare,
+     "attnc compare A FILE... q=Q.npy k=K.npy v=V.npy [NAME=VALUE|FILE.npy ...]",
+     "how the outputs and weights of programs differ from those of the first"},
 };
 const int driver_command_count = sizeof driver_commands / sizeof *driver_commands;
 
@@ -192,12 +195,12 @@ options_parse(int argc, char **argv, struct options *o)
             int rc = parse_option(o, argc, argv, &k);
             if (rc >= 0)
                 return rc;
-        } else if (o->command->letter == 'r' && o->ninputs && strchr(w, '=')) {
+        } else if (strchr("rm", o->command->letter) && o->ninputs && strchr(w, '=')) {
             if (o->args.n == MAX_LIST)
                 return usage_error("more than %d arguments", MAX_LIST);
             o->args.at[o->args.n++] = w;
         } else {
-            int most = strchr("ob", o->command->letter) ? MAX_INPUTS : 1;
+            int most = strchr("obm", o->command->letter) ? MAX_INPUTS : 1;
             if (o->ninputs == most && most > 1)
                 return usage_error("more than %d inputs", most);
             if (o->ninputs == most)

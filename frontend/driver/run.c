@@ -4,100 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/driver/driver.h"
-#include "frontend/driver/npy.h"
-#include "frontend/driver/values.h"
-
-/* The arrays given on the command line, in the order of the kernel's tensors. */
-struct arrays {
-    const attn_kernel *kernel;
-    struct npy at[VALUES_MAX_TENSORS];
-    bool given[VALUES_MAX_TENSORS];
-    double scalars[ATTN_MAX_SCALARS];
-    bool scalar_given[ATTN_MAX_SCALARS];
-};
-
-static int
-unknown_name(const attn_kernel *k, const char *name)
-{
-    struct str s = {0};
-    for (int t = 0; t < k->ntensors; t++)
-        if (t != 3)
-            str_printf(&s, "%s%s", s.len ? ", " : "", k->tensors[t].name);
-    for (int t = 0; t < k->nscalars; t++)
-        str_printf(&s, ", %s", k->scalars[t].name);
-    int rc = usage_error("'%s' is no input of %s; its inputs are %s", name, k->name, str_text(&s));
-    str_free(&s);
-    return rc;
-}
-
-static int
-read_tensor(struct arrays *a, int t, const char *path)
-{
-    char err[512];
-    enum npy_type want = a->kernel->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32;
-    if (a->given[t])
-        return usage_error("%s is given twice", a->kernel->tensors[t].name);
-    int rc = npy_read(path, &a->at[t], err, sizeof err);
-    if (rc != EXIT_OK) {
-        fprintf(stderr, "attnc: %s: %s\n", a->kernel->tensors[t].name, err);
-        return rc;
-    }
-    a->given[t] = true;
-    if (a->at[t].type != want) {
-        fprintf(stderr, "attnc: %s: %s holds %s, expected %s\n", a->kernel->tensors[t].name, path,
-                npy_type_name(a->at[t].type), npy_type_name(want));
-        return EXIT_DIAG;
-    }
-    return EXIT_OK;
-}
-
-static int
-read_argument(struct arrays *a, const char *word)
-{
-    const char *eq = strchr(word, '=');
-    size_t n = (size_t)(eq - word);
-    for (int t = 0; t < a->kernel->ntensors; t++)
-        if (t != 3 && strlen(a->kernel->tensors[t].name) == n &&
-            !strncmp(word, a->kernel->tensors[t].name, n))
-            return read_tensor(a, t, eq + 1);
-    for (int s = 0; s < a->kernel->nscalars; s++) {
-        const char *name = a->kernel->scalars[s].name;
-        if (strlen(name) != n || strncmp(word, name, n))
-            continue;
-        char *end;
-        a->scalars[s] = strtod(eq + 1, &end);
-        if (end == eq + 1 || *end)
-            return usage_error("%s is '%s', must be a number", name, eq + 1);
-        a->scalar_given[s] = true;
-        return EXIT_OK;
-    }
-    char name[128];
-    snprintf(name, sizeof name, "%.*s", (int)n, word);
-    return unknown_name(a->kernel, name);
-}
-
-static int
-read_arguments(struct arrays *a, const struct options *o)
-{
-    for (int k = 0; k < o->args.n; k++) {
-        int rc = read_argument(a, o->args.at[k]);
-        if (rc != EXIT_OK)
-            return rc;
-    }
-    for (int t = 0; t < a->kernel->ntensors; t++)
-        if (t != 3 && !a->given[t])
-            return usage_error("input %s is missing: give %s=FILE.npy", a->kernel->tensors[t].name,
-                               a->kernel->tensors[t].name);
-    for (int s = 0; s < a->kernel->nscalars; s++) {
-        if (!a->scalar_given[s] && !a->kernel->scalars[s].has_default)
-            return usage_error("input %s is missing and has no default: give %s=NUMBER",
-                               a->kernel->scalars[s].name, a->kernel->scalars[s].name);
-        if (!a->scalar_given[s])
-            a->scalars[s] = a->kernel->scalars[s].value;
-    }
-    return EXIT_OK;
-}
+#include "frontend/driver/arrays.h"
 
 static DLTensor
 as_tensor(const attn_kernel *k, void *data, int rank, int64_t *shape)
@@ -239,14 +146,14 @@ command_run(const struct options *o)
     if (rc == EXIT_OK) {
         a = ARENA_NEW(u.arena, struct arrays);
         a->kernel = k;
-        rc = read_arguments(a, o);
+        rc = arrays_read(a, o, NULL);
     }
     if (rc == EXIT_OK)
         rc = run_kernel(a, o);
     if (rc == EXIT_OK && o->stats)
         report_cost(&u, a);
-    for (int t = 0; a && t < VALUES_MAX_TENSORS; t++)
-        npy_free(&a->at[t]);
+    if (a)
+        arrays_free(a);
     cg_jit_free(jit);
     cg_free(m);
     unit_close(&u);
