@@ -103,6 +103,10 @@ int64_t cost_area_from(const struct cost_area *a, const int64_t *at);
 /* Counts the pairs (last: the keys of the last query) at sizes of the variables; -1 if that would
  * take too long or needs tensors. */
 int64_t cost_area_count(struct cost_ring *r, const struct ir_func *f, bool last, const int64_t *at);
+/* How much of each tile of tq queries and tk keys is visible with n queries and keys: row by row, 0
+ * nothing, 1 some, 2 all; false if that depends on what only a run knows. n is at most 1 << 13. */
+bool cost_mask_tiles(struct cost_ring *r, const struct ir_func *f, const int64_t *at, int64_t n,
+                     int64_t tq, int64_t tk, uint8_t *out);
 /* Why the area cannot be known before run time, or NULL; the largest number of the mask. */
 const char *cost_mask_unknown(struct cost_ring *r, const struct ir_func *f);
 int64_t cost_mask_scale(struct cost_ring *r, const struct ir_func *f, const int64_t *at);

@@ -186,6 +186,36 @@ cost_area_count(struct cost_ring *r, const struct ir_func *f, bool last, const i
     return count_pairs(r, f, last, at, 0);
 }
 
+bool
+cost_mask_tiles(struct cost_ring *r, const struct ir_func *f, const int64_t *at, int64_t n,
+                int64_t tq, int64_t tk, uint8_t *out)
+{
+    int64_t *sizes = ARENA_ARRAY(r->arena, int64_t, r->nvars), across = (n + tk - 1) / tk;
+    int64_t *seen = ARENA_ARRAY(r->arena, int64_t, across);
+    struct rows x;
+    memcpy(sizes, at, sizeof *sizes * (size_t)r->nvars);
+    sizes[DIM_N] = sizes[DIM_NQ] = n;
+    if (cost_mask_unknown(r, f))
+        return false;
+    if (f->root[ROOT_MASK])
+        rows_init(&x, f, mask_nodes(r, f), sizes, 0, 0);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t rows = i / tq * tq + tq > n ? n % tq : tq;
+        if (f->root[ROOT_MASK])
+            next_row(&x, i);
+        for (int64_t j = 0; j < n; j++)
+            seen[j / tk] += f->root[ROOT_MASK] ? sees(&x, j) : 1;
+        for (int64_t t = 0; (i + 1 == n || (i + 1) % tq == 0) && t < across; t++) {
+            int64_t keys = t * tk + tk > n ? n % tk : tk;
+            out[i / tq * across + t] = seen[t] == 0 ? 0 : seen[t] == rows * keys ? 2 : 1;
+            seen[t] = 0;
+        }
+    }
+    if (f->root[ROOT_MASK])
+        rows_free(&x);
+    return true;
+}
+
 /* The areas for all n up to `most` at once, if the mask is the same for every n and there is
  * nothing else to vary. */
 static void

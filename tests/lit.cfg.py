@@ -11,7 +11,8 @@ sanitized = config.sanitize.upper() in ("ON", "1", "TRUE")
 # ATTNC_LONG=1 runs everything everywhere.
 full = "ATTNC_LONG" in os.environ or not (sanitized or config.second)
 if config.second and not full:
-    config.excludes += ["frontend", "diag", "fuzz", "ir", "passes", "docs", "npy.test", "numpy.test", "stats.test", "cost.test", "bench.test", "compare.test"]
+    config.excludes += ["frontend", "diag", "fuzz", "ir", "passes", "docs", "npy.test", "numpy.test", "stats.test", "cost.test", "bench.test", "compare.test",
+                        "html.test"]
 config.test_source_root = os.path.join(config.source_dir, "tests")
 
 tools = os.path.dirname(config.filecheck)

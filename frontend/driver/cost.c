@@ -165,9 +165,8 @@ cost_tell_apart(struct cost_report *r)
         }
 }
 
-/* Rows of all programs: forward ones first. */
-static void
-order_rows(struct cost_report *r)
+void
+cost_order_rows(struct cost_report *r)
 {
     for (int step = 0; step < 2; step++)
         for (int k = 0; k < r->np; k++)
@@ -249,7 +248,7 @@ command_cost(const struct options *o)
         rc = EXIT_USAGE;
     if (rc == EXIT_OK) {
         cost_tell_apart(&r);
-        order_rows(&r);
+        cost_order_rows(&r);
         if (o->json)
             cost_json(&r);
         else

@@ -61,6 +61,8 @@ void cost_close(struct cost_program *p);
 void cost_derive(struct cost_program *p);
 /* Programs of one name are told apart by their files, or by their place. */
 void cost_tell_apart(struct cost_report *r);
+/* Rows of all programs into r->row: forward ones first. */
+void cost_order_rows(struct cost_report *r);
 /* q with the areas of the mask written out, where they are polynomials. */
 cost_poly *cost_with_areas(struct cost_program *p, cost_poly *q);
 /* Every size that --at and --over name is one of some program; false after a usage error. */
@@ -114,6 +116,10 @@ bool cost_row_bound(const struct cost_row *row);
 /* cost_text.c, cost_json.c */
 void cost_text(struct cost_report *r);
 void cost_json(struct cost_report *r);
+struct plot;
+/* The curves of all forward rows over n, and their crossovers; names of sizes that are missing, or
+ * NULL. */
+const char *cost_curves(struct cost_report *r, const struct cost_sweep *n, struct plot *p);
 /* --plot: the curves of all forward rows over --n. */
 int cost_plot(struct cost_report *r);
 /* A string as JSON; "key": "value" or null, and what follows. */

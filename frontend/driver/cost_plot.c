@@ -58,23 +58,29 @@ add_marks(struct cost_report *r, struct plot *p, const struct cost_sweep *n)
         }
 }
 
+const char *
+cost_curves(struct cost_report *r, const struct cost_sweep *n, struct plot *p)
+{
+    const char *missing = NULL;
+    *p = (struct plot){.title = "what it costs", .x = "n", .y = "FLOPs"};
+    for (int k = 0; k < r->nrows && !missing; k++)
+        if (r->row[k]->kind == COST_FORWARD)
+            add_curve(p, r->row[k], n, &missing);
+    if (!missing)
+        add_marks(r, p, n);
+    return missing;
+}
+
 int
 cost_plot(struct cost_report *r)
 {
     struct cost_sweep n = {"n", 64, 65536, 0};
-    const char *missing;
     if (r->o->sizes && (!cost_parse_sweep(r->o->sizes, &n) || n.from == n.to))
         return usage_error("--n needs FROM:TO for a plot, found '%s'", r->o->sizes);
     struct plot *p = xmalloc(sizeof *p);
-    *p = (struct plot){.title = "what it costs", .x = "n", .y = "FLOPs"};
-    int rc = EXIT_OK;
-    for (int k = 0; k < r->nrows && rc == EXIT_OK; k++)
-        if (r->row[k]->kind == COST_FORWARD && !add_curve(p, r->row[k], &n, &missing))
-            rc = usage_error("--plot needs %s: --at %s=...", missing, missing);
-    if (rc == EXIT_OK) {
-        add_marks(r, p, &n);
-        rc = plot_draw(p, r->o->plot);
-    }
+    const char *missing = cost_curves(r, &n, p);
+    int rc = missing ? usage_error("--plot needs %s: --at %s=...", missing, missing)
+                     : plot_draw(p, r->o->plot);
     free(p);
     return rc;
 }

@@ -24,7 +24,7 @@ struct options {
     int ninputs;
     struct option_list args;   /* NAME=VALUE words of `run` */
     const char *output, *header, *mcpu, *target, *emit, *passes, *print_after, *stop_after,
-        *reproduce, *over, *sizes, *plot;
+        *reproduce, *over, *sizes, *plot, *html;
     struct option_list define, at;
     long step, rounds, seconds, threads, seed, opt, query_tile, key_tile, chunk, feature_block;
     bool json, csv, direct, print_changed, check_each, time_passes, stats, remarks, verbose, help,

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "frontend/driver/cost.h"
+#include "frontend/driver/explain.h"
 
 static const char *const positivity_words[] = {
     [POS_UNKNOWN] = "sign not known", [POS_ANY_SIGN] = "may be zero or negative",
@@ -12,33 +12,40 @@ static const char *const positivity_keys[] = {[POS_UNKNOWN] = "unknown",
                                               [POS_NONNEG] = "nonnegative",
                                               [POS_POSITIVE] = "positive"};
 
+/* Facts go to whoever prints them. */
+struct teller {
+    explain_fn *fn;
+    void *arg;
+    const char *section;
+};
+
 static void
-line(const char *label, const char *value)
+line(const struct teller *t, const char *label, const char *value)
 {
     if (value && *value)
-        printf("  %-14s %s\n", label, value);
+        t->fn(t->arg, t->section, label, value);
 }
 
 static void
-formula(const struct ir_func *f, const char *label, ir_ref n)
+formula(const struct teller *t, const struct ir_func *f, const char *label, ir_ref n)
 {
     struct str s = {0};
     if (!n)
         return;
     ir_print_math(f, n, &s);
-    line(label, str_text(&s));
+    line(t, label, str_text(&s));
     str_free(&s);
 }
 
 static void
-print_dims(const struct ir_func *f)
+tell_dims(const struct teller *t, const struct ir_func *f)
 {
     struct str s = {0};
     for (uint32_t k = 0; k < f->ndims; k++)
         if (f->dims[k].size > 0)
             str_printf(&s, "%s%s = %lld", s.len ? ", " : "", f->dims[k].name,
                        (long long)f->dims[k].size);
-    line("fixed sizes", s.len ? str_text(&s) : "none: every size is known at run time");
+    line(t, "fixed sizes", s.len ? str_text(&s) : "none: every size is known at run time");
     str_free(&s);
 }
 
@@ -71,56 +78,90 @@ pays_from(struct cost_program *p, const char **missing)
 }
 
 static void
-explain_crossover(struct cost_program *p)
+tell_crossover(const struct teller *t, struct cost_program *p)
 {
     const char *missing = NULL;
+    struct str s = {0};
     if (!p->direct)
         return;
     int64_t n = pays_from(p, &missing);
     if (n < 0)
-        printf("  %-14s say %s with --at to see from which n the rewrite takes fewer FLOPs\n",
-               "crossover", missing);
+        str_printf(&s, "say %s with --at to see from which n the rewrite takes fewer FLOPs",
+                   missing);
     else if (n == 0)
-        printf("  %-14s none: the direct form takes fewer FLOPs\n", "crossover");
+        str_put(&s, "none: the direct form takes fewer FLOPs");
     else
-        printf("  %-14s fewer FLOPs than the direct form from n = %lld (attnc cost)\n", "crossover",
-               (long long)n);
+        str_printf(&s, "fewer FLOPs than the direct form from n = %lld (attnc cost)", (long long)n);
+    line(t, "crossover", str_text(&s));
+    str_free(&s);
+}
+
+static void
+tell_derivation(struct teller *t, const struct unit *u)
+{
+    struct str s = {0};
+    t->section = "derivation";
+    if (u->nproven)
+        str_printf(&s, "%d proven", u->nproven);
+    line(t, "assertions", str_text(&s));
+    line(t, "expansion", u->why.expansion);
+    line(t, "phi_q(q)", u->why.phi_q);
+    line(t, "phi_k(k)", u->why.phi_k);
+    line(t, "features d'", u->why.features);
+    line(t, "proof", u->why.proof);
+    line(t, "before", u->why.before);
+    line(t, "after", u->why.after);
+    if (!u->why.expansion)
+        line(t, "rewrite", u->source_func->kernelize ? "none"
+                                                     : "none asked for (no kernelize statement)");
+    str_free(&s);
+}
+
+void
+explain_each(struct cost_program *p, explain_fn *fn, void *arg)
+{
+    const struct unit *u = &p->u;
+    const struct ir_func *f = u->source_func;
+    struct teller t = {fn, arg, "meaning"};
+    struct str s = {0};
+    formula(&t, f, "similarity", f->root[ROOT_SIM]);
+    formula(&t, f, "visible when", f->root[ROOT_MASK]);
+    formula(&t, f, "row sum z", f->root[ROOT_DEN]);
+    tell_dims(&t, f);
+    tell_derivation(&t, u);
+    t.section = "row sum";
+    const char *why = u->func->row_sum_why;
+    str_printf(&s, "%s%s%s", positivity_words[u->func->row_sum], why ? ": " : "", why ? why : "");
+    line(&t, "z", str_text(&s));
+    line(&t, "cancellation", cancellation(u));
+    t.section = "schedule";
+    line(&t, u->prog->entry, u->prog->schedule);
+    line(&t, "mask", u->prog->skipped);
+    line(&t, "step", u->stepping == STEP_NONE    ? arena_printf(u->arena, "none: %s", u->no_step)
+                     : u->stepping == STEP_STATE ? "scan, over a state of fixed size"
+                                                 : "stream, over a cache of keys and values");
+    tell_crossover(&t, p);
+    str_free(&s);
+}
+
+static void
+print_fact(void *arg, const char *section, const char *label, const char *value)
+{
+    const char **last = arg;
+    if (*last != section)
+        printf("\n%s\n", section);
+    *last = section;
+    printf("  %-14s %s\n", label, value);
 }
 
 static void
 explain_text(struct cost_program *p)
 {
-    const struct unit *u = &p->u;
-    const struct ir_func *f = u->source_func;
-    printf("attention %s (%s%s%s)\n\nmeaning\n", f->name, ir_type_names[f->type],
+    const struct ir_func *f = p->u.source_func;
+    const char *section = NULL;
+    printf("attention %s (%s%s%s)\n", f->name, ir_type_names[f->type],
            f->acc != f->type ? ", state " : "", f->acc != f->type ? ir_type_names[f->acc] : "");
-    formula(f, "similarity", f->root[ROOT_SIM]);
-    formula(f, "visible when", f->root[ROOT_MASK]);
-    formula(f, "row sum z", f->root[ROOT_DEN]);
-    print_dims(f);
-    printf("\nderivation\n");
-    if (u->nproven)
-        printf("  %-14s %d proven\n", "assertions", u->nproven);
-    line("expansion", u->why.expansion);
-    line("phi_q(q)", u->why.phi_q);
-    line("phi_k(k)", u->why.phi_k);
-    line("features d'", u->why.features);
-    line("proof", u->why.proof);
-    line("before", u->why.before);
-    line("after", u->why.after);
-    if (!u->why.expansion)
-        line("rewrite", f->kernelize ? "none" : "none asked for (no kernelize statement)");
-    printf("\nrow sum\n  %-14s %s%s%s\n", "z", positivity_words[u->func->row_sum],
-           u->func->row_sum_why ? ": " : "", u->func->row_sum_why ? u->func->row_sum_why : "");
-    line("cancellation", cancellation(u));
-    printf("\nschedule\n  %-14s %s\n", u->prog->entry, u->prog->schedule);
-    line("mask", u->prog->skipped);
-    if (u->stepping == STEP_NONE)
-        printf("  %-14s none: %s\n", "step", u->no_step);
-    else
-        line("step", u->stepping == STEP_STATE ? "scan, over a state of fixed size"
-                                               : "stream, over a cache of keys and values");
-    explain_crossover(p);
+    explain_each(p, print_fact, &section);
 }
 
 static void
@@ -166,6 +207,11 @@ command_explain(const struct options *o)
 {
     struct cost_program p = {0}, *program = &p;
     struct options with_remarks = *o;
+    if (o->html)
+        return o->json ? usage_error("--json and --html: one of them") : explain_html(o);
+    if (o->ninputs > 1)
+        return usage_error("one input at a time (several with --html), found '%s' and '%s'",
+                           o->inputs[0], o->inputs[1]);
     with_remarks.remarks = true;
     int rc = cost_open(&p, o->inputs[0], &with_remarks);
     if (rc == EXIT_OK && !cost_check_names(&program, 1, o, NULL))

@@ -14,7 +14,7 @@ const struct command driver_commands[] = {
      "run it on NumPy arrays"},
     {"check", 'k', command_check, "attnc check FILE [--at n=1000,D=64]",
      "compare the compiled kernel with the f64 reference"},
-    {"explain", 'e', command_explain, "attnc explain FILE",
+    {"explain", 'e', command_explain, "attnc explain FILE [--at D=64] [--html=REPORT.html]",
      "what was understood, derived and proven"},
     {"cost", 'o', command_cost, "attnc cost FILE... [--at n=4096,D=64] [--over D=16:256]",
      "exact complexity, compared"},
@@ -200,7 +200,7 @@ options_parse(int argc, char **argv, struct options *o)
                 return usage_error("more than %d arguments", MAX_LIST);
             o->args.at[o->args.n++] = w;
         } else {
-            int most = strchr("obm", o->command->letter) ? MAX_INPUTS : 1;
+            int most = strchr("obme", o->command->letter) ? MAX_INPUTS : 1;
             if (o->ninputs == most && most > 1)
                 return usage_error("more than %d inputs", most);
             if (o->ninputs == most)

@@ -26,6 +26,11 @@ struct options;
 /* Whether --plot can be done as asked: a suffix .svg, .png or .pdf, or nothing and no --json or
  * --csv that would stand on the same standard output. False after a usage error. */
 bool plot_check(const struct options *o);
+struct str;
+/* The same as an <svg> element of a page, without gnuplot; colours are the classes c1 ... c8. */
+void plot_svg(const struct plot *p, struct str *out);
+/* Text for HTML and SVG, its special characters escaped. */
+void put_html(struct str *out, const char *text);
 /* Draws into a file (named by its suffix, written to a temporary name and renamed), or as text on
  * standard output if file is "". Without gnuplot, or if it fails, the gnuplot script with all data
  * is kept as FILE.gp (attnc-plot.gp), which is said on standard error. Returns EXIT_OK or
