@@ -88,7 +88,8 @@ struct cost_area {
     const char *where;       /* for which sizes it holds: "n >= 16, n a multiple of 4"; NULL: all */
     int64_t from, multiple;  /* n from which on, and what it is a multiple of */
     bool last, ordered;      /* ordered: n_q <= n */
-    slong *with;             /* variables besides n, twice whose sum n must reach; -1 ends */
+    slong *with;             /* variables besides n, whose weighted sum n must reach; -1 ends */
+    int64_t *weight;
     slong *only;             /* variables that must have the values value[]; -1 ends */
     int64_t *value;
 };
@@ -107,9 +108,19 @@ int64_t cost_area_count(struct cost_ring *r, const struct ir_func *f, bool last,
  * nothing, 1 some, 2 all; false if that depends on what only a run knows. n is at most 1 << 13. */
 bool cost_mask_tiles(struct cost_ring *r, const struct ir_func *f, const int64_t *at, int64_t n,
                      int64_t tq, int64_t tk, uint8_t *out);
-/* Why the area cannot be known before run time, or NULL; the largest number of the mask. */
+/* Why the area cannot be known before run time, or NULL. */
 const char *cost_mask_unknown(struct cost_ring *r, const struct ir_func *f);
-int64_t cost_mask_scale(struct cost_ring *r, const struct ir_func *f, const int64_t *at);
+
+/* ---- cost_reach.c: where a mask's numbers are behind ---- */
+
+/* The lines on which the mask f (nodes in used) changes, i - j = 5 say, have the mask's numbers as
+ * offsets; they meet nowhere further out than the sum of all offsets times the slopes. INFINITY
+ * where positions go through functions that this does not follow. The constant `large` counts as
+ * `instead`, if not 0. */
+double cost_reach(struct cost_ring *r, const struct ir_func *f, const bool *used,
+                  const int64_t *at, int64_t large, int64_t instead);
+/* The same of all of the mask; 0 if there is none. */
+double cost_mask_reach(struct cost_ring *r, const struct ir_func *f, const int64_t *at);
 
 /* ---- cost_axis.c: the algorithm ---- */
 

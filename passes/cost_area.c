@@ -1,11 +1,11 @@
 /* The area of a mask: counted, interpolated, and checked at other sizes.
  *
- * Masks are made of comparisons of positions, so that beyond the numbers they are compared with the
- * area is a polynomial of degree at most 2 in n, and in scalar params where no other number is in
- * the way; masks that repeat have one for every multiple of their period. So counts are taken from
- * twice the largest number of the mask on, at multiples that its numbers suggest, and what they
- * give is checked at sizes several times as large. One number that is far larger than the rest
- * takes the place of a param, with small values, and is put in afterwards. */
+ * Masks are made of comparisons of positions with numbers. Beyond twice their reach (cost_reach.c)
+ * the area is a polynomial of degree at most 2 in n, and in scalar params where no other number is
+ * in the way; masks that repeat have one for every multiple of their period. So counts are taken
+ * from there on, at multiples that the mask's numbers suggest, and what they give is checked at
+ * sizes up to three times as large. One number that is far larger than the rest takes the place of
+ * a param, with small values, and is put in afterwards. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +15,8 @@
 
 enum {
     DEGREE = 2, POINTS = DEGREE + 1, MAX_OTHERS = 3, MAX_PERIODS = 24,
-    MAX_COUNT = 40000000, MAX_SCALE = 600, MAX_PERIOD = 512, FROM = 48, LARGE = 64,
-    MAX_DOWN = 2500
+    MAX_COUNT = 40000000, MAX_FROM = 2100, MAX_PERIOD = 512, FROM = 48, LARGE = 64,
+    MAX_INSTEAD = 20
 };
 
 struct fit {
@@ -346,12 +346,11 @@ cost_area_holds(const struct cost_area *a, const int64_t *at)
 int64_t
 cost_area_from(const struct cost_area *a, const int64_t *at)
 {
-    int64_t sum = 0;
-    for (const slong *v = a->with; v && *v >= 0; v++)
-        if (at[*v] > INT64_MAX / 8)
+    int64_t sum = 0, x;
+    for (int k = 0; a->with && a->with[k] >= 0; k++)
+        if (__builtin_mul_overflow(a->weight[k], at[a->with[k]], &x) ||
+            __builtin_add_overflow(sum, x, &sum))
             return INT64_MAX;
-        else
-            sum += 2 * at[*v];
     return sum > a->from ? sum : a->from;
 }
 
@@ -360,7 +359,7 @@ static void
 extend_down(struct fit *t)
 {
     struct cost_area *a = t->a;
-    if (a->from > MAX_DOWN) /* takes long, for little */
+    if (a->from > MAX_FROM + MAX_PERIOD) /* takes long, for little */
         return;
     count_growth(t, a->from);
     while (a->from >= a->multiple) {
@@ -389,11 +388,10 @@ say_where(struct fit *t)
     if (a->multiple > 1)
         str_printf(&s, "%sn a multiple of %lld", s.len ? ", " : "", (long long)a->multiple);
     if (a->with && a->with[0] >= 0) {
-        bool one = a->with[1] < 0;
-        str_printf(&s, "%sn >= 2*%s", s.len ? ", " : "", one ? "" : "(");
-        for (const slong *v = a->with; *v >= 0; v++)
-            str_printf(&s, "%s%s", v == a->with ? "" : " + ", cost_var_name(t->r, *v));
-        str_put(&s, one ? "" : ")");
+        str_printf(&s, "%sn >= ", s.len ? ", " : "");
+        for (int k = 0; a->with[k] >= 0; k++)
+            str_printf(&s, "%s%lld*%s", k ? " + " : "", (long long)a->weight[k],
+                       cost_var_name(t->r, a->with[k]));
     }
     for (int k = 0; a->only && a->only[k] >= 0; k++)
         str_printf(&s, "%s%s = %lld", s.len ? ", " : "", cost_var_name(t->r, a->only[k]),
@@ -440,22 +438,6 @@ collect_numbers(const struct ir_func *f, const bool *used, const struct cost_are
         add_number(s, a->value[k]);
 }
 
-int64_t
-cost_mask_scale(struct cost_ring *r, const struct ir_func *f, const int64_t *at)
-{
-    struct numbers s = {0};
-    const bool *used = mask_nodes(r, f);
-    collect_numbers(f, used, NULL, &s);
-    for (ir_ref n = 1; n < f->nnodes; n++) {
-        const struct ir_node *x = &f->nodes[n];
-        if (used[n] && x->op == IR_param && !f->params[x->attr.id].rank)
-            add_number(&s, at[f->ndims + x->attr.id]);
-        else if (used[n] && x->op == IR_dim && x->attr.id != DIM_N && x->attr.id != DIM_NQ)
-            add_number(&s, at[x->attr.id]);
-    }
-    return s.largest;
-}
-
 /* One place and period; true if it was right at all sizes that were tried. */
 static bool
 try_at(struct fit *t, int64_t from, int64_t multiple)
@@ -476,40 +458,86 @@ try_at(struct fit *t, int64_t from, int64_t multiple)
     return true;
 }
 
+/* Twice the reach for these values, and some. */
+static int64_t
+beyond(const struct fit *t)
+{
+    double x = 2 * cost_reach(t->r, t->f, t->used, t->at, t->large, t->at[t->r->area]);
+    return x < 1e9 ? (int64_t)x + 8 : 1000000000;
+}
+
+/* The smallest multiple of the number that takes the place of another from which on the area is
+ * right, whatever its value; 0: none. */
+static int64_t
+smallest_ratio(struct fit *t, int64_t most)
+{
+    static const int64_t instead[] = {4, 6, 9, MAX_INSTEAD};
+    int64_t ratio = most;
+    for (bool ok = true; ratio > 0 && ok; ratio -= ok)
+        for (int k = 0; k < 4 && ok; k++) {
+            set(t, t->others, instead[k]);
+            int64_t end = beyond(t);
+            for (int64_t n = ratio * instead[k]; n <= end && ok; n++) {
+                set(t, 0, n);
+                ok = agrees(t, t->a->p);
+            }
+        }
+    return ratio + 1 > most ? 0 : ratio + 1;
+}
+
 /* With the largest number, if all others are 0 or 1 and nothing is done with it but comparing,
  * adding and subtracting, in the place of a param. */
 static bool
 search_large(struct fit *t, const struct numbers *s)
 {
     const struct ir_func *f = t->f;
-    int64_t others = 0;
     for (ir_ref n = 1; n < f->nnodes; n++) {
         const struct ir_node *x = &f->nodes[n];
         bool plain = x->nargs == 0 || x->op == IR_add || x->op == IR_sub || x->op == IR_neg ||
                      x->op == IR_abs || x->op == IR_min || x->op == IR_max ||
                      (ir_ops[x->op].props & IRP_BOOL);
-        if (!t->used[n])
-            continue;
-        if (!plain)
-            return false;
-        if (x->op == IR_const && fmpq_cmp_si(ir_const_value(f, n), s->largest) != 0)
-            others += !fmpq_is_zero(ir_const_value(f, n)) && !fmpq_is_one(ir_const_value(f, n));
-        if (x->op == IR_param || (x->op == IR_dim && x->attr.id != DIM_N && x->attr.id != DIM_NQ))
+        bool number = x->op == IR_const && fmpq_cmp_si(ir_const_value(f, n), s->largest) != 0 &&
+                      !fmpq_is_zero(ir_const_value(f, n)) && !fmpq_is_one(ir_const_value(f, n));
+        bool size = x->op == IR_dim && x->attr.id != DIM_N && x->attr.id != DIM_NQ;
+        if (t->used[n] && (!plain || number || size || x->op == IR_param))
             return false;
     }
-    if (others || t->others == MAX_OTHERS)
+    if (t->others == MAX_OTHERS)
         return false;
     t->large = s->largest;
     t->other[t->others++] = t->r->area;
-    bool ok = try_at(t, FROM, 1);
+    set(t, t->others, MAX_INSTEAD);
+    bool ok = try_at(t, beyond(t), 1);
+    int64_t ratio = ok ? smallest_ratio(t, beyond(t) / MAX_INSTEAD + 1) : 0;
     t->others--;
     t->large = 0;
-    if (!ok)
+    if (!ok || !ratio)
         return false;
     fmpq_mpoly_set(t->a->p, cost_subst(t->r, t->a->p, t->r->area, cost_poly_num(t->r, s->largest)),
                    t->r->ctx);
-    t->a->from = 2 * s->largest;
+    t->a->from = ratio * s->largest;
     return true;
+}
+
+/* How far each of the other variables reaches, if the whole reach is the sum of theirs. */
+static bool
+find_weights(struct fit *t)
+{
+    const int64_t from = t->rect;
+    double none, each, all = 0;
+    for (int k = 1; k <= t->others; k++)
+        set(t, k, 0);
+    none = cost_reach(t->r, t->f, t->used, t->at, 0, 0);
+    for (int k = (int)from + 1; k <= t->others; k++) {
+        set(t, k, 1);
+        each = cost_reach(t->r, t->f, t->used, t->at, 0, 0) - none;
+        set(t, k, 0);
+        t->a->weight[k - 1 - from] = (int64_t)ceil(2 * each);
+        all += 7 * k * each;
+    }
+    for (int k = (int)from + 1; k <= t->others; k++)
+        set(t, k, 7 * k);
+    return fabs(cost_reach(t->r, t->f, t->used, t->at, 0, 0) - none - all) < 1e-6 * (all + 1);
 }
 
 /* Periods are numbers of the mask, products of two of them, and small ones (n/4 has one). */
@@ -518,17 +546,19 @@ search(struct fit *t)
 {
     struct numbers s = {0};
     collect_numbers(t->f, t->used, t->a, &s);
-    if (t->others > t->rect && s.largest > 2)
+    if (t->others > t->rect && (s.largest > 2 || !find_weights(t)))
         return false; /* a number may decide which of the params matter */
     if (s.largest > LARGE && search_large(t, &s))
         return true;
-    if (s.largest > MAX_SCALE)
-        return false;
     int single = s.periods;
     for (int k = 0; k < single; k++)
         for (int m = 0; m < k; m++)
             add_number(&s, s.period[k] * s.period[m] <= MAX_PERIOD ? s.period[k] * s.period[m] : 0);
-    int64_t from = 2 * s.largest + 8 > FROM ? 2 * s.largest + 8 : FROM;
+    for (int k = 1; k <= t->others; k++)
+        set(t, k, MAX_INSTEAD);
+    int64_t from = beyond(t) > FROM ? beyond(t) : FROM;
+    if (from > MAX_FROM)
+        return false;
     for (int m = 0; m <= s.periods; m++) {
         int64_t multiple = m ? s.period[m - 1] : 1;
         count_growth(t, 3 * (from + multiple) + 8 * multiple);
@@ -550,6 +580,7 @@ list_others(struct fit *t, const int64_t *at, const bool *known, bool all)
     if (a->ordered)
         t->other[t->others++] = DIM_NQ;
     a->with = ARENA_ARRAY(t->r->arena, slong, MAX_OTHERS + 2);
+    a->weight = ARENA_ARRAY(t->r->arena, int64_t, MAX_OTHERS + 2);
     a->only = ARENA_ARRAY(t->r->arena, slong, t->r->nvars + 1);
     a->value = ARENA_ARRAY(t->r->arena, int64_t, t->r->nvars + 1);
     for (ir_ref n = 1; n < f->nnodes; n++) {

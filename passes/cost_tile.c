@@ -12,7 +12,7 @@
 #include "passes/cost.h"
 
 enum {
-    MAX_LOOPS = 3000000, MAX_PARAM = 1 << 22, MAX_AXIS = 1 << 27, MAX_SCALE = 4096,
+    MAX_LOOPS = 3000000, MAX_PARAM = 1 << 22, MAX_AXIS = 1 << 27, MAX_REACH = 10000,
     FIRST_TILES = 8, MAX_POINTS = 20
 };
 
@@ -407,12 +407,13 @@ cost_tile(struct cost_ring *r, const struct tile_prog *p, const int64_t *at, con
         }
     }
     /* from where the mask's numbers are behind */
-    int64_t scale = cost_mask_scale(r, p->func, t.at), first = FIRST_TILES * tile;
-    if (scale > MAX_SCALE) {
+    int64_t first = FIRST_TILES * tile;
+    double reach = cost_mask_reach(r, p->func, t.at);
+    if (reach > MAX_REACH) {
         out->why = "the mask has large numbers";
         return false;
     }
-    while (tile && first < 2 * scale + tile)
+    while (tile && (double)first < 2 * reach + (double)tile)
         first += tile;
     if (tile && !f->dims[DIM_N].size)
         t.line[t.lines++] = (struct line){DIM_N, first, tile, 2};

@@ -45,6 +45,12 @@ bench_predicted(const struct bench_series *s)
 }
 
 double
+bench_peak_of(const struct bench_report *r, const struct bench_series *s)
+{
+    return s->of->u.func->type == TYPE_F64 ? r->peak / 2 : r->peak;
+}
+
+double
 bench_crossover(const struct bench_series *a, const struct bench_series *b)
 {
     int n = a->npoints < b->npoints ? a->npoints : b->npoints, k;
@@ -330,6 +336,15 @@ lengths(const struct bench_report *r, struct cost_sweep *n)
 static bool
 check_options(const struct options *o)
 {
+    struct arena *a = arena_new();
+    struct dim_override at[MAX_LIST];
+    int n = 0;
+    bool length = false, ok = parse_sizes(&o->at, "at", at, MAX_LIST, &n, a);
+    for (int k = 0; k < n && ok; k++)
+        length = length || !strcmp(at[k].name, "n");
+    arena_free(a);
+    if (!ok || length)
+        return ok ? usage_error("--at n: the lengths are those of --n"), false : false;
     if (o->json && o->csv)
         usage_error("--json and --csv: one of them");
     else if (o->rounds > BENCH_MAX_ROUNDS)
@@ -345,14 +360,13 @@ static int
 measure(struct bench_report *r)
 {
     struct cost_sweep n;
-    struct sigaction act = {.sa_handler = on_interrupt}, old;
+    /* once: the launch under way is the last; again: at once */
+    struct sigaction act = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}, old;
     if (!lengths(r, &n))
         return EXIT_USAGE;
     read_cpu(r->cpu, sizeof r->cpu);
     r->threads = r->o->threads ? (int)r->o->threads : 1;
-    const struct unit *u = &r->cost.p[0]->u;
-    r->peak = peak_measure(u->cg.variant[0]->isa, r->threads) /
-              (u->func->type == TYPE_F64 ? 2 : 1);
+    r->peak = peak_measure(r->cost.p[0]->u.cg.variant[0]->isa, r->threads);
     sigaction(SIGINT, &act, &old);
     int64_t x = n.from;
     do
@@ -361,7 +375,11 @@ measure(struct bench_report *r)
     sigaction(SIGINT, &old, NULL);
     progress_end(r);
     r->interrupted = stopped;
-    return EXIT_OK;
+    for (int k = 0; k < r->nseries; k++)
+        if (r->series[k].npoints || stopped)
+            return EXIT_OK;
+    fprintf(stderr, "attnc: nothing was measured: %s\n", r->series[0].note);
+    return EXIT_DIAG;
 }
 
 int

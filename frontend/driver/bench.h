@@ -32,7 +32,7 @@ struct bench_report {
     int nseries;
     char cpu[256];
     int threads;
-    double peak;               /* FLOP/s of all threads in the kernels' type; 0: not known */
+    double peak;               /* FLOP/s of all threads in f32; 0: not known */
     bool interrupted;
 };
 
@@ -40,6 +40,8 @@ struct bench_report {
 double bench_exponent(const struct bench_series *s);
 /* The degree in n of what the series computes. */
 long bench_predicted(const struct bench_series *s);
+/* The peak in the type of a series. */
+double bench_peak_of(const struct bench_report *r, const struct bench_series *s);
 /* The first n from which a was faster than b, between the lengths measured, by straight lines in
  * log-log; 0 if it was never, NAN if it always was. */
 double bench_crossover(const struct bench_series *a, const struct bench_series *b);

@@ -33,7 +33,7 @@ print_points(const struct bench_report *r)
             printf("  %-24s %9lld %12.4f %9.2f", s->row->label, (long long)x->n, 1e3 * x->median,
                    1e-9 * rate(x));
             if (r->peak > 0)
-                printf(" %7.1f%%", 100 * rate(x) / r->peak);
+                printf(" %7.1f%%", 100 * rate(x) / bench_peak_of(r, s));
             else
                 printf(" %8s", "-");
             printf(" %7d\n", x->rounds);
@@ -72,14 +72,13 @@ print_pairs(const struct bench_report *r)
 void
 bench_text(const struct bench_report *r)
 {
-    const struct cost_program *p = r->cost.p[0];
-    printf("%s, %d thread%s, %s", r->cpu, r->threads, r->threads == 1 ? "" : "s",
-           ir_type_names[p->u.func->type]);
+    printf("%s, %d thread%s", r->cpu, r->threads, r->threads == 1 ? "" : "s");
     if (r->peak > 0)
-        printf(", multiply-add peak %.1f GFLOP/s", 1e-9 * r->peak);
+        printf(", multiply-add peak %.1f GFLOP/s (f32; f64 half of it)", 1e-9 * r->peak);
     printf("\n");
     for (int k = 0; k < r->cost.np; k++) {
-        printf("%s", r->cost.p[k]->rows[0].label);
+        printf("%s (%s)", r->cost.p[k]->rows[0].label,
+               ir_type_names[r->cost.p[k]->u.func->type]);
         print_sizes(r->cost.p[k]);
         printf("\n");
     }
@@ -151,9 +150,13 @@ bench_json(const struct bench_report *r)
             json_number("median_s", x->median, ", ");
             json_number("least_s", x->least, ", ");
             json_number("gflops", 1e-9 * rate(x), ", ");
-            json_number("peak_fraction", r->peak > 0 ? rate(x) / r->peak : NAN, ", ");
-            json_number("flops", x->flops, ", ");
-            json_number("code_flops", x->code_flops > 0 ? x->code_flops : NAN, ", ");
+            double peak = bench_peak_of(r, &r->series[k]);
+            json_number("peak_fraction", peak > 0 ? rate(x) / peak : NAN, ", ");
+            printf("\"flops\": %.0f, ", x->flops);
+            if (x->code_flops > 0)
+                printf("\"code_flops\": %.0f, ", x->code_flops);
+            else
+                printf("\"code_flops\": null, ");
             printf("\"rounds\": %d}", x->rounds);
             first = false;
         }
@@ -197,7 +200,7 @@ bench_csv(const struct bench_report *r)
             csv_text(r->series[k].row->label);
             printf(",%lld,%.9g,%.9g,%.6g,", (long long)x->n, x->median, x->least, 1e-9 * rate(x));
             if (r->peak > 0)
-                printf("%.4g", rate(x) / r->peak);
+                printf("%.4g", rate(x) / bench_peak_of(r, &r->series[k]));
             printf(",%d\n", x->rounds);
         }
 }

@@ -26,7 +26,7 @@ struct one {
     /* against the first: of the whole, of rows */
     double relative, row_median, row_largest;
     int64_t at[3];             /* b, h, row of the largest */
-    bool not_finite;           /* an element is NaN or inf where the other is not */
+    int64_t not_finite;        /* rows left out: a NaN or inf that is not the same in the other */
     /* weights */
     double *p;                 /* [rows looked at, n] */
     double entropy, divergence, largest_divergence;
@@ -180,36 +180,51 @@ run_all(struct comparison *c)
     return EXIT_OK;
 }
 
-/* ||x - a|| / ||a|| over everything and over each row. A row of zeros differs by 0 or 1. */
+/* True if the row has the same NaN and inf in both. */
+static bool
+comparable(const struct one *a, const struct one *x, int64_t first, int64_t m)
+{
+    for (int64_t e = first; e < first + m; e++) {
+        double u = values_get(&a->v, 3, e), w = values_get(&x->v, 3, e);
+        if (!(isfinite(u) && isfinite(w)) && !(isnan(u) && isnan(w)) && u != w)
+            return false;
+    }
+    return true;
+}
+
+/* ||x - a|| / ||a|| over all rows that can be compared, and over each. Of zeros it is 0 or 1. */
 static void
 compare_outputs(const struct one *a, struct one *x)
 {
     const int64_t *s = a->v.shape[3];
-    int64_t m = s[3], rows = s[0] * s[1] * s[2];
+    int64_t m = s[3], rows = s[0] * s[1] * s[2], kept = 0;
     double *each = xmalloc(sizeof(double) * (size_t)(rows + 1)), all = 0, whole = 0;
     for (int64_t r = 0; r < rows; r++) {
         double apart = 0, norm = 0;
+        if (!comparable(a, x, r * m, m)) {
+            x->not_finite++;
+            continue;
+        }
         for (int64_t e = r * m; e < (r + 1) * m; e++) {
             double u = values_get(&a->v, 3, e), w = values_get(&x->v, 3, e);
-            if (!isfinite(u) || !isfinite(w)) {
-                x->not_finite = x->not_finite || isfinite(u) != isfinite(w);
+            if (!isfinite(u)) /* the same in both */
                 continue;
-            }
             apart += (u - w) * (u - w);
             norm += u * u;
         }
-        each[r] = norm > 0 ? sqrt(apart / norm) : apart > 0;
+        double error = norm > 0 ? sqrt(apart / norm) : apart > 0;
+        each[kept++] = error;
         all += apart;
         whole += norm;
-        if (each[r] > x->row_largest) {
-            x->row_largest = each[r];
+        if (error > x->row_largest) {
+            x->row_largest = error;
             x->at[0] = r / s[2] / s[1];
             x->at[1] = r / s[2] % s[1];
             x->at[2] = r % s[2];
         }
     }
     x->relative = whole > 0 ? sqrt(all / whole) : all > 0;
-    x->row_median = median(each, rows);
+    x->row_median = median(each, kept);
     free(each);
 }
 
@@ -360,7 +375,10 @@ report_text(const struct comparison *c)
         if (k && x->row_largest > 0)
             printf(" at [%lld,%lld,%lld]", (long long)x->at[0], (long long)x->at[1],
                    (long long)x->at[2]);
-        printf("%s\n", x->not_finite ? "  (NaN or inf in one only)" : "");
+        if (x->not_finite)
+            printf("  (without %lld rows that have a NaN or inf in one only)",
+                   (long long)x->not_finite);
+        putchar('\n');
     }
     report_weights(c);
 }
@@ -386,7 +404,10 @@ report_json(const struct comparison *c)
         printf("%s\n    {", k ? "," : "");
         put_json_field("name", x->cost.rows[0].label, ", ");
         put_json_field("file", x->cost.u.src->name, ", ");
-        json_number("flops", flops_of(x), ", ");
+        if (isfinite(flops_of(x)))
+            printf("\"flops\": %.0f, ", flops_of(x));
+        else
+            printf("\"flops\": null, ");
         json_number("median_s", x->median, ",\n     ");
         json_number("relative_error", k ? x->relative : NAN, ", ");
         json_number("row_error_median", k ? x->row_median : NAN, ", ");
@@ -396,7 +417,7 @@ report_json(const struct comparison *c)
                    (long long)x->at[2]);
         else
             printf("\"at\": null, ");
-        printf("\"not_finite\": %s,\n     ", x->not_finite ? "true" : "false");
+        printf("\"not_finite\": %lld,\n     ", (long long)x->not_finite);
         json_number("entropy", weights ? x->entropy : NAN, ", ");
         json_number("divergence_mean", apart ? x->divergence : NAN, ", ");
         json_number("divergence_largest", apart ? x->largest_divergence : NAN, ", ");
@@ -439,6 +460,8 @@ command_compare(const struct options *o)
 {
     if (o->ninputs < 2)
         return usage_error("compare needs two programs or more");
+    if (o->threads > 1024)
+        return usage_error("--threads is %ld, at most 1024", o->threads);
     if (o->rounds > MOST_ROUNDS)
         return usage_error("--rounds is %ld, at most %d", o->rounds, MOST_ROUNDS);
     struct comparison *c = xmalloc(sizeof *c);

