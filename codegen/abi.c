@@ -238,10 +238,14 @@ cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprog
     const struct ir_func *f = m->func;
     struct abi x = {m, m->ctx, LLVMInt32TypeInContext(m->ctx), LLVMInt64TypeInContext(m->ctx),
                     LLVMDoubleTypeInContext(m->ctx), LLVMPointerTypeInContext(m->ctx, 0)};
-    int flags = (needs_positions(progs[0], m->arena) ? ATTN_NEEDS_POSITIONS : 0) |
+    bool positions = false;
+    for (int e = 0; e < nprogs; e++)
+        positions = positions || needs_positions(progs[e], m->arena);
+    int flags = (positions ? ATTN_NEEDS_POSITIONS : 0) |
                 (o->stepping == CG_STEP_CACHE   ? ATTN_STEP_CACHE
                  : o->stepping == CG_STEP_STATE ? ATTN_STEP_STATE
-                                                : 0);
+                                                : 0) |
+                (nprogs > 1 && progs[nprogs - 1]->cost ? ATTN_CHOOSES : 0);
     val fields[13] = {c32(&x, ATTN_ABI),
                       c32(&x, type_code(f->type)),
                       c32(&x, type_code(f->acc)),

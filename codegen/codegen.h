@@ -39,7 +39,8 @@ bool cg_select_targets(struct arena *a, const char *triple, const char *mcpu, st
 
 struct cg_module; /* an LLVM module with its context */
 
-/* Generates and optimises code for the programs of one kernel (entry points). Broken IR is an
+/* Generates and optimises code for the programs of one kernel (entry points). The first and the
+ * last may be two forms of the same, each with its cost: entry 0 then chooses. Broken IR is an
  * internal error, so this cannot fail. Free with cg_free. */
 struct cg_module *cg_build(struct arena *a, const struct tile_prog *const *progs, int nprogs,
                            const struct cg_options *o);
@@ -49,7 +50,7 @@ enum cg_output { CG_OBJECT, CG_ASSEMBLY, CG_LLVM };
 /* The module as bytes (malloc'ed into *data, caller frees). False with *why. */
 bool cg_emit(struct cg_module *m, enum cg_output kind, char **data, size_t *size, const char **why);
 
-/* The C header that declares what the object exports; schedule: of the entry forward. */
+/* The C header that declares what the object exports; schedule: of entry forward, in words. */
 void cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping stepping,
                struct str *out);
 

@@ -368,6 +368,8 @@ cg_plan(struct cg *g)
     plan_store(g, out, 0, cg_tx(g, shared));
     plan_store(g, out, 1, cg_tx(g, local));
     plan_store(g, out, 2 + ATTN_MAX_PHASES, cg_tx(g, state));
+    if (p->cost)
+        plan_store(g, out, 3 + ATTN_MAX_PHASES, cg_tx(g, p->cost));
     int n = 0;
     for (const struct tile_stmt *s = p->body; s; s = s->next) {
         tx_ref tasks = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, s->x[0], s->x[1]), s->x[2]);

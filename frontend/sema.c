@@ -198,14 +198,14 @@ sema_stmt_let(struct sema *s, const struct ast_stmt *st)
 static void
 sema_stmt_kernelize(struct sema *s, const struct ast_stmt *st)
 {
-    static const char *const modes[] = {"exact", "taylor", "random", "auto"};
+    static const char *const modes[] = {"exact", "auto", "taylor", "random"};
     if (!once(s, st))
         return;
-    s->f->kernelize = KERNELIZE_EXACT;
+    s->f->kernelize = st->name && !strcmp(st->name, "auto") ? KERNELIZE_AUTO : KERNELIZE_EXACT;
     s->f->kernelize_span = st->span;
-    if (!st->name || !strcmp(st->name, "exact"))
+    if (!st->name || s->f->kernelize == KERNELIZE_AUTO || !strcmp(st->name, "exact"))
         return;
-    for (size_t k = 1; k < 4; k++)
+    for (size_t k = 2; k < 4; k++)
         if (!strcmp(st->name, modes[k])) {
             diag_error(s->diag, st->span, "kernelize %s is not supported yet", st->name);
             return;

@@ -116,7 +116,8 @@ struct ir_binding {
 
 enum ir_type { TYPE_F32, TYPE_F64 }; /* narrowest first */
 extern const char *const ir_type_names[2]; /* "f32" "f64" */
-enum ir_kernelize { KERNELIZE_NONE, KERNELIZE_EXACT };
+/* AUTO: as EXACT, and the direct form beside it, chosen between by the sizes of each run. */
+enum ir_kernelize { KERNELIZE_NONE, KERNELIZE_EXACT, KERNELIZE_AUTO };
 enum ir_positivity { POS_UNKNOWN, POS_ANY_SIGN, POS_NONNEG, POS_POSITIVE };
 
 /* Named roots. Passes rewrite all of them; 0 where the program has none. pair is sim of one query

@@ -255,7 +255,9 @@ ir_print_nodes(const struct ir_func *f, const bool *live, ir_ref *number, struct
     ir_print_name(f->name, out);
     str_printf(out, " %s%s%s%s {\n", ir_type_names[f->type], f->acc != f->type ? " state " : "",
                f->acc != f->type ? ir_type_names[f->acc] : "",
-               f->kernelize == KERNELIZE_EXACT ? " kernelize exact" : "");
+               f->kernelize == KERNELIZE_EXACT  ? " kernelize exact"
+               : f->kernelize == KERNELIZE_AUTO ? " kernelize auto"
+                                                : "");
     put_dims(f, out);
     put_params(f, out);
     for (ir_ref n = 1; n < f->nnodes; n++)

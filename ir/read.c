@@ -552,10 +552,12 @@ read_head(struct ir_reader *r)
         r->f->acc = state < type ? r->f->type : (enum ir_type)state;
     }
     r->f->kernelize_span = t->tok.span;
-    if (text_take(t, "kernelize") && text_expect(t, "exact"))
-        r->f->kernelize = KERNELIZE_EXACT;
-    else
+    if (!text_take(t, "kernelize"))
         r->f->kernelize_span = (span_t){0};
+    else if (text_take(t, "auto"))
+        r->f->kernelize = KERNELIZE_AUTO;
+    else if (text_expect(t, "exact"))
+        r->f->kernelize = KERNELIZE_EXACT;
     text_expect(t, "{");
 }
 

@@ -310,7 +310,7 @@ check_roots(const struct ir_func *f, struct arena *a)
     }
     if ((unsigned)f->row_sum > POS_POSITIVE || (unsigned)f->type > TYPE_F64 ||
         (unsigned)f->acc > TYPE_F64 || f->acc < f->type ||
-        (unsigned)f->kernelize > KERNELIZE_EXACT)
+        (unsigned)f->kernelize > KERNELIZE_AUTO)
         return "the type, kernelize or what is known of the row sum has no meaning";
     return NULL;
 }

@@ -59,14 +59,14 @@ const char *attn_message(void);
 /* ---- description of a kernel: enough to bind from any language ---- */
 
 enum {
-    ATTN_ABI = 3,
+    ATTN_ABI = 4,
     ATTN_MAX_RANK = 6,
     ATTN_MAX_DIMS = 64,
     ATTN_MAX_TENSORS = 40, /* q, k, v and out among them */
     ATTN_MAX_SCALARS = 64,
     ATTN_TENSOR_SLOTS = 1 + ATTN_MAX_RANK,
     ATTN_MAX_PHASES = 8,
-    ATTN_PLAN = 3 + ATTN_MAX_PHASES
+    ATTN_PLAN = 4 + ATTN_MAX_PHASES
 };
 
 typedef enum attn_type { ATTN_TYPE_F32 = 0, ATTN_TYPE_F64 = 1 } attn_type;
@@ -104,7 +104,8 @@ typedef enum attn_isa {
  * after the other. */
 typedef void attn_task(const int64_t *slots, char *shared, char *local, int64_t task);
 /* out[0] bytes of shared, out[1] bytes of local workspace, out[2+p] number of tasks of phase p,
- * out[2 + ATTN_MAX_PHASES] bytes of state.
+ * out[2 + ATTN_MAX_PHASES] bytes of state, out[3 + ATTN_MAX_PHASES] what the entry is expected to
+ * take, in a unit that the entries of a kernel share.
  * INT64_MAX stands for anything that overflows. */
 typedef void attn_plan(const int64_t *slots, int64_t *out);
 
@@ -117,7 +118,9 @@ typedef struct attn_variant {
 enum {
     ATTN_NEEDS_POSITIONS = 1, /* a param is indexed by query position: n_q <= n is required */
     ATTN_STEP_CACHE = 2,      /* steps attend over a cache of keys and values */
-    ATTN_STEP_STATE = 4       /* steps keep a state of fixed size: entry 1 is "step" */
+    ATTN_STEP_STATE = 4,      /* steps keep a state of fixed size: entry 1 is "step" */
+    ATTN_CHOOSES = 8          /* the last entry is "direct": entry 0 stands for whichever of the two
+                               * is expected to take less for the sizes of a call */
 };
 
 typedef struct attn_entry {

@@ -391,13 +391,27 @@ call_prepare(struct call *c, const attn_kernel *kernel, int entry, const DLTenso
     return rc;
 }
 
+/* The entry that entry 0 stands for. It depends on nothing but the sizes. */
+static const attn_entry *
+choose_entry(const struct call *c, int entry)
+{
+    const attn_kernel *k = c->k;
+    int64_t plan[2][ATTN_PLAN] = {{0}};
+    if (entry || !(k->flags & ATTN_CHOOSES))
+        return &k->entries[entry];
+    const attn_entry *e[2] = {&k->entries[0], &k->entries[k->nentries - 1]};
+    for (int i = 0; i < 2; i++)
+        e[i]->plan(c->slots, plan[i]);
+    return e[plan[1][3 + ATTN_MAX_PHASES] < plan[0][3 + ATTN_MAX_PHASES]];
+}
+
 int
 attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors,
             const double *scalars, attn_exec *exec)
 {
     struct call c = {.step = false};
     int rc = call_prepare(&c, kernel, entry, tensors, scalars);
-    return rc ? rc : call_run(&c, &kernel->entries[entry], NULL, exec);
+    return rc ? rc : call_run(&c, choose_entry(&c, entry), NULL, exec);
 }
 
 int
@@ -434,5 +448,5 @@ attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DL
                const DLTensor *v)
 {
     struct call c = {.step = false};
-    return call_sizes(&c, kernel, entry, q, k, v) ? 0 : call_workspace(&c, &kernel->entries[entry]);
+    return call_sizes(&c, kernel, entry, q, k, v) ? 0 : call_workspace(&c, choose_entry(&c, entry));
 }

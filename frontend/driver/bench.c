@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frontend/driver/peak.h"
+#include "frontend/driver/measure.h"
 #include "frontend/driver/plot.h"
 #include "frontend/driver/values.h"
 
@@ -44,6 +44,44 @@ bench_predicted(const struct bench_series *s)
     return cost_row_degree(s->row, COST_FLOPS);
 }
 
+bool
+bench_chooses(const struct bench_series *s)
+{
+    return !s->alone && s->of->u.direct_prog && s->of->u.direct_prog->cost;
+}
+
+/* The row of the form that runs at the sizes its program now has. */
+static struct cost_row *
+row_now(const struct bench_series *s)
+{
+    const struct unit *u = &s->of->u;
+    if (!bench_chooses(s) || tx_eval(u->direct_prog, u->direct_prog->cost, s->of->at, NULL) >=
+                                 tx_eval(u->prog, u->prog->cost, s->of->at, NULL))
+        return s->row;
+    for (int m = 1; m < s->of->nrows; m++)
+        if (s->of->rows[m].kind == COST_FORWARD)
+            return &s->of->rows[m];
+    return s->row;
+}
+
+void
+bench_rates(const struct bench_report *r, struct choose_rates *rates)
+{
+    choose_rates_init(rates);
+    for (int k = 0; k < rates->n; k++)
+        rates->at[k].cost = 0;
+    for (int k = 0; k < r->nseries; k++) {
+        const struct bench_series *s = &r->series[k];
+        struct choose_rate *x = choose_rate_find(rates, s->row->schedule);
+        if (!s->npoints || bench_chooses(s) || !x)
+            continue;
+        const struct bench_point *last = &s->at[s->npoints - 1];
+        double cost = 1000 * last->median * bench_peak_of(r, s) /
+                      (last->flops + (CHOOSE_CALL_FLOPS - 1) * last->calls);
+        x->cost = cost < 1 ? 1 : cost > 1e6 ? 1000000 : (int64_t)(cost + 0.5);
+    }
+}
+
 double
 bench_peak_of(const struct bench_report *r, const struct bench_series *s)
 {
@@ -70,6 +108,8 @@ int64_t
 bench_predicted_crossover(const struct bench_series *a, const struct bench_series *b)
 {
     struct cost_crossings x;
+    if (bench_chooses(a) || bench_chooses(b)) /* the lesser of two */
+        return 0;
     int n = cost_row_cross(a->row, b->row, COST_FLOPS, &x);
     return n < 1 || x.at[n - 1].sign > 0 ? 0 : n == 1 ? -1 : x.at[n - 1].n;
 }
@@ -84,20 +124,6 @@ struct runner {
     int rounds;
     bool active;
 };
-
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double
-median(double *x, int n)
-{
-    qsort(x, (size_t)n, sizeof *x, by_value);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
 
 static void
 progress(const struct bench_report *r, int64_t n, const char *label, int round, int rounds)
@@ -144,12 +170,12 @@ prepare(struct bench_report *r, struct bench_series *s, struct runner *x)
 static bool
 launch(struct bench_series *s, struct runner *x, double *seconds)
 {
-    double start = peak_now();
+    double start = measure_now();
     if (values_launch(&x->v, &x->exec)) {
         s->note = arena_strdup(s->of->u.arena, attn_message());
         return false;
     }
-    *seconds = peak_now() - start;
+    *seconds = measure_now() - start;
     return true;
 }
 
@@ -162,11 +188,11 @@ expected(const struct bench_series *s, double flops)
 }
 
 static double
-row_flops(struct cost_row *row)
+row_value(struct cost_row *row, enum cost_quantity q)
 {
     fmpq_t v;
     fmpq_init(v);
-    double x = cost_row_value(row, COST_FLOPS, v)
+    double x = cost_row_value(row, q, v)
                    ? fmpz_get_d(fmpq_numref(v)) / fmpz_get_d(fmpq_denref(v)) : 0;
     fmpq_clear(v);
     return x;
@@ -181,7 +207,7 @@ measure_rounds(struct bench_report *r, struct runner *x, int64_t n)
     for (int k = 0; k < r->nseries && !stopped; k++) {
         if (!x[k].active)
             continue;
-        progress(r, n, r->series[k].row->label, 0, most);
+        progress(r, n, r->series[k].label, 0, most);
         x[k].active = launch(&r->series[k], &x[k], &first);
         if (x[k].active && first > budget) /* long enough not to need a warm cache */
             x[k].time[x[k].rounds++] = spent[k] = first;
@@ -190,7 +216,7 @@ measure_rounds(struct bench_report *r, struct runner *x, int64_t n)
         for (int k = 0; k < r->nseries && !stopped; k++) {
             if (!x[k].active || spent[k] > budget || x[k].rounds >= most)
                 continue;
-            progress(r, n, r->series[k].row->label, round + 1, most);
+            progress(r, n, r->series[k].label, round + 1, most);
             if (launch(&r->series[k], &x[k], &first)) {
                 x[k].time[x[k].rounds++] = first;
                 spent[k] += first;
@@ -209,7 +235,7 @@ measure_length(struct bench_report *r, int64_t n)
         cost_set_size(r->cost.p[k], "n", n);
     for (int k = 0; k < r->nseries; k++) {
         struct bench_series *s = &r->series[k];
-        double flops = row_flops(s->row);
+        double flops = row_value(row_now(s), COST_FLOPS);
         if (!s->note && expected(s, flops) > TOO_LONG * budget)
             s->note = arena_printf(s->of->u.arena, "n = %lld would take %.0f s (--seconds)",
                                    (long long)n, expected(s, flops));
@@ -221,11 +247,13 @@ measure_length(struct bench_report *r, int64_t n)
         int64_t count[COST_QUANTITIES] = {0};
         const char *why;
         if (x[k].rounds) {
-            double m = median(x[k].time, x[k].rounds);
-            bool counted = cost_row_count(s->row, count, &why);
+            double m = measure_median(x[k].time, x[k].rounds);
+            struct cost_row *row = row_now(s);
+            bool counted = cost_row_count(row, count, &why);
             s->at[s->npoints++] = (struct bench_point){
-                n, m, x[k].time[0], row_flops(s->row), counted ? (double)count[COST_FLOPS] : 0,
-                x[k].rounds};
+                .n = n, .median = m, .least = x[k].time[0], .flops = row_value(row, COST_FLOPS),
+                .calls = row_value(row, COST_CALLS), .rounds = x[k].rounds,
+                .code_flops = counted ? (double)count[COST_FLOPS] : 0};
         }
         values_free(&x[k].v);
         free(x[k].workspace);
@@ -253,14 +281,34 @@ read_cpu(char *name, size_t size)
         fclose(f);
 }
 
+/* Code of one program alone, or (NULL) of all entries of the unit, which may choose. */
 static int
-add_series(struct bench_report *r, struct cost_program *p, struct cost_row *row)
+add_series(struct bench_report *r, struct cost_program *p, struct cost_row *row, const char *label,
+           const struct tile_prog *alone)
 {
     struct bench_series *s = &r->series[r->nseries++];
-    *s = (struct bench_series){.of = p, .row = row};
-    bool direct = row->prog == p->direct_prog;
-    return unit_jit_program(&p->u, r->o, direct ? p->direct_prog : NULL, &s->module, &s->jit,
-                            &s->kernel);
+    *s = (struct bench_series){.of = p, .row = row, .label = label, .alone = alone};
+    return unit_jit_program(&p->u, r->o, alone, &s->module, &s->jit, &s->kernel);
+}
+
+/* The program as it is; with --direct also the form it is not, or of one that chooses both. */
+static int
+add_program(struct bench_report *r, struct cost_program *p)
+{
+    struct unit *u = &p->u;
+    struct cost_row *direct = NULL;
+    bool both = (r->o->direct || r->o->calibrate) && u->direct_prog,
+         chooses = u->direct_prog && u->direct_prog->cost;
+    for (int m = 1; m < p->nrows; m++)
+        if (p->rows[m].kind == COST_FORWARD)
+            direct = &p->rows[m];
+    int rc = add_series(r, p, &p->rows[0], p->rows[0].label, NULL);
+    if (rc == EXIT_OK && both && chooses)
+        rc = add_series(r, p, &p->rows[0],
+                        arena_printf(u->arena, "%s kernelized", p->rows[0].label), u->prog);
+    if (rc == EXIT_OK && both)
+        rc = add_series(r, p, direct, direct->label, u->direct_prog);
+    return rc;
 }
 
 /* D where nothing gives it, so that there is something to measure. */
@@ -291,13 +339,15 @@ open_all(struct bench_report *r)
         int rc = cost_open(p, o->inputs[k], o);
         if (rc == EXIT_OK && !fill_sizes(p))
             rc = EXIT_USAGE;
-        for (int m = 0; m < p->nrows && rc == EXIT_OK; m++)
-            if (p->rows[m].kind == COST_FORWARD && (m == 0 || o->direct))
-                rc = add_series(r, p, &p->rows[m]);
         if (rc != EXIT_OK)
             return rc;
     }
     cost_tell_apart(&r->cost);
+    for (int k = 0; k < r->cost.np; k++) {
+        int rc = add_program(r, r->cost.p[k]);
+        if (rc != EXIT_OK)
+            return rc;
+    }
     return cost_check_names(r->cost.p, r->cost.np, o, NULL) ? EXIT_OK : EXIT_USAGE;
 }
 
@@ -351,6 +401,8 @@ check_options(const struct options *o)
         usage_error("--rounds is %ld, at most %d", o->rounds, BENCH_MAX_ROUNDS);
     else if (o->threads > 1024)
         usage_error("--threads is %ld, at most 1024", o->threads);
+    else if (o->calibrate && o->csv)
+        usage_error("--calibrate does not go with --csv");
     else
         return plot_check(o);
     return false;
@@ -366,7 +418,7 @@ measure(struct bench_report *r)
         return EXIT_USAGE;
     read_cpu(r->cpu, sizeof r->cpu);
     r->threads = r->o->threads ? (int)r->o->threads : 1;
-    r->peak = peak_measure(r->cost.p[0]->u.cg.variant[0]->isa, r->threads);
+    r->peak = measure_peak(r->cost.p[0]->u.cg.variant[0]->isa, r->threads);
     sigaction(SIGINT, &act, &old);
     int64_t x = n.from;
     do

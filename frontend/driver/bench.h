@@ -3,20 +3,26 @@
 #define ATTNC_FRONTEND_DRIVER_BENCH_H
 
 #include "frontend/driver/cost.h"
+#include "passes/choose.h"
 
-enum { BENCH_MAX_POINTS = 64, BENCH_MAX_ROUNDS = 1001, BENCH_MAX_SERIES = 2 * COST_MAX_PROGRAMS };
+enum {
+    BENCH_MAX_POINTS = 64, BENCH_MAX_ROUNDS = 1001, BENCH_MAX_SERIES = 3 * COST_MAX_PROGRAMS
+};
 
 /* One form of a program at one length. */
 struct bench_point {
     int64_t n;
     double median, least;      /* seconds */
-    double flops, code_flops;  /* by the algorithm, and by the tiles (0: not counted) */
+    double flops, calls;       /* by the algorithm */
+    double code_flops;         /* by the tiles; 0: not counted */
     int rounds;
 };
 
 struct bench_series {
     struct cost_program *of;
     struct cost_row *row;      /* its forward row */
+    const char *label;
+    const struct tile_prog *alone; /* the only form there is; NULL: the program as it is */
     struct cg_module *module;
     struct cg_jit *jit;
     const struct attn_kernel *kernel;
@@ -40,6 +46,11 @@ struct bench_report {
 double bench_exponent(const struct bench_series *s);
 /* The degree in n of what the series computes. */
 long bench_predicted(const struct bench_series *s);
+/* True if each run takes whichever form is expected to take less. */
+bool bench_chooses(const struct bench_series *s);
+/* Thousandths of what a multiply-add at the peak takes, per FLOP of each schedule that was measured
+ * by itself, at its longest length; 0 for the others. */
+void bench_rates(const struct bench_report *r, struct choose_rates *rates);
 /* The peak in the type of a series. */
 double bench_peak_of(const struct bench_report *r, const struct bench_series *s);
 /* The first n from which a was faster than b, between the lengths measured, by straight lines in

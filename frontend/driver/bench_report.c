@@ -30,7 +30,7 @@ print_points(const struct bench_report *r)
         const struct bench_series *s = &r->series[k];
         for (int m = 0; m < s->npoints; m++) {
             const struct bench_point *x = &s->at[m];
-            printf("  %-24s %9lld %12.4f %9.2f", s->row->label, (long long)x->n, 1e3 * x->median,
+            printf("  %-24s %9lld %12.4f %9.2f", s->label, (long long)x->n, 1e3 * x->median,
                    1e-9 * rate(x));
             if (r->peak > 0)
                 printf(" %7.1f%%", 100 * rate(x) / bench_peak_of(r, s));
@@ -39,7 +39,7 @@ print_points(const struct bench_report *r)
             printf(" %7d\n", x->rounds);
         }
         if (s->note)
-            printf("  %-24s %s\n", s->row->label, s->note);
+            printf("  %-24s %s\n", s->label, s->note);
     }
 }
 
@@ -51,22 +51,42 @@ print_pairs(const struct bench_report *r)
             const struct bench_series *s = &r->series[a], *t = &r->series[b];
             double n = bench_crossover(s, t);
             int64_t p = bench_predicted_crossover(s, t);
-            if (a == b || (p == 0 && (n == 0 || a > b)))
+            bool chooses = bench_chooses(s) || bench_chooses(t);
+            if (a == b || (p == 0 && (n == 0 || (a > b && !chooses))))
                 continue;
-            if (p == 0 && isnan(n) && bench_predicted_crossover(t, s))
+            if (p == 0 && !chooses && isnan(n) && bench_predicted_crossover(t, s))
                 continue; /* said the other way round */
-            printf("  %s faster than %s: ", s->row->label, t->row->label);
+            printf("  %s faster than %s: ", s->label, t->label);
             if (n == 0)
                 printf("not at the lengths measured");
             else if (isnan(n))
                 printf("at all lengths measured");
             else
                 printf("from about n = %.0f", n);
-            if (p > 0)
+            if (bench_chooses(s) || bench_chooses(t))
+                printf("\n");
+            else if (p > 0)
                 printf("; fewer FLOPs from n = %lld\n", (long long)p);
             else
                 printf("; %s\n", p ? "fewer FLOPs for every n" : "never fewer FLOPs");
         }
+}
+
+/* What one FLOP of each schedule took, for kernelize auto. */
+static void
+print_rates(const struct bench_report *r)
+{
+    struct choose_rates rates;
+    bool first = true;
+    bench_rates(r, &rates);
+    printf("\nrates of these programs, at their longest lengths: --rates=");
+    for (int k = 0; k < rates.n; k++)
+        if (rates.at[k].cost) {
+            printf("%s%s:%lld", first ? "" : ",", rates.at[k].schedule,
+                   (long long)rates.at[k].cost);
+            first = false;
+        }
+    printf("\n");
 }
 
 void
@@ -87,29 +107,22 @@ bench_text(const struct bench_report *r)
     for (int k = 0; k < r->nseries; k++) {
         double e = bench_exponent(&r->series[k]);
         if (isnan(e))
-            printf("  %-24s -, n^%ld\n", r->series[k].row->label, bench_predicted(&r->series[k]));
+            printf("  %-24s -, n^%ld\n", r->series[k].label, bench_predicted(&r->series[k]));
         else
-            printf("  %-24s n^%.2f, n^%ld\n", r->series[k].row->label, e,
+            printf("  %-24s n^%.2f, n^%ld\n", r->series[k].label, e,
                    bench_predicted(&r->series[k]));
     }
     if (r->nseries > 1) {
         printf("\n");
         print_pairs(r);
     }
+    if (r->o->calibrate)
+        print_rates(r);
     if (r->interrupted)
         printf("\ninterrupted: what was measured until then\n");
 }
 
 /* ---- for machines ---- */
-
-static void
-json_number(const char *key, double x, const char *end)
-{
-    if (isfinite(x))
-        printf("\"%s\": %.9g%s", key, x, end);
-    else
-        printf("\"%s\": null%s", key, end);
-}
 
 static void
 json_crossovers(const struct bench_report *r)
@@ -122,14 +135,29 @@ json_crossovers(const struct bench_report *r)
             if (a == b || !((n > 0 && isfinite(n)) || p > 0))
                 continue;
             printf("%s\n    {\"a\": ", first ? "" : ",");
-            put_json(r->series[a].row->label);
+            put_json(r->series[a].label);
             printf(", \"b\": ");
-            put_json(r->series[b].row->label);
+            put_json(r->series[b].label);
             printf(", ");
-            json_number("n", n > 0 ? n : NAN, ", ");
-            json_number("predicted", p > 0 ? (double)p : NAN, "}");
+            put_json_number("n", n > 0 ? n : NAN, ", ");
+            put_json_number("predicted", p > 0 ? (double)p : NAN, "}");
             first = false;
         }
+}
+
+static void
+json_rates(const struct bench_report *r)
+{
+    struct choose_rates rates;
+    const char *sep = "";
+    bench_rates(r, &rates);
+    printf(",\n  \"rates\": {");
+    for (int k = 0; k < rates.n; k++)
+        if (rates.at[k].cost) {
+            printf("%s\"%s\": %lld", sep, rates.at[k].schedule, (long long)rates.at[k].cost);
+            sep = ", ";
+        }
+    printf("}");
 }
 
 void
@@ -139,19 +167,19 @@ bench_json(const struct bench_report *r)
     printf("{ \"machine\": {\"cpu\": ");
     put_json(r->cpu);
     printf(", \"threads\": %d, ", r->threads);
-    json_number("peak_gflops", r->peak > 0 ? 1e-9 * r->peak : NAN, "},\n  \"interrupted\": ");
+    put_json_number("peak_gflops", r->peak > 0 ? 1e-9 * r->peak : NAN, "},\n  \"interrupted\": ");
     printf("%s,\n  \"results\": [", r->interrupted ? "true" : "false");
     for (int k = 0; k < r->nseries; k++)
         for (int m = 0; m < r->series[k].npoints; m++) {
             const struct bench_point *x = &r->series[k].at[m];
             printf("%s\n    {\"name\": ", first ? "" : ",");
-            put_json(r->series[k].row->label);
+            put_json(r->series[k].label);
             printf(", \"n\": %lld, ", (long long)x->n);
-            json_number("median_s", x->median, ", ");
-            json_number("least_s", x->least, ", ");
-            json_number("gflops", 1e-9 * rate(x), ", ");
+            put_json_number("median_s", x->median, ", ");
+            put_json_number("least_s", x->least, ", ");
+            put_json_number("gflops", 1e-9 * rate(x), ", ");
             double peak = bench_peak_of(r, &r->series[k]);
-            json_number("peak_fraction", peak > 0 ? rate(x) / peak : NAN, ", ");
+            put_json_number("peak_fraction", peak > 0 ? rate(x) / peak : NAN, ", ");
             printf("\"flops\": %.0f, ", x->flops);
             if (x->code_flops > 0)
                 printf("\"code_flops\": %.0f, ", x->code_flops);
@@ -163,9 +191,9 @@ bench_json(const struct bench_report *r)
     printf("\n  ],\n  \"fits\": [");
     for (int k = 0; k < r->nseries; k++) {
         printf("%s\n    {\"name\": ", k ? "," : "");
-        put_json(r->series[k].row->label);
+        put_json(r->series[k].label);
         printf(", ");
-        json_number("exponent", bench_exponent(&r->series[k]), ", ");
+        put_json_number("exponent", bench_exponent(&r->series[k]), ", ");
         printf("\"predicted\": %ld, \"note\": ", bench_predicted(&r->series[k]));
         if (r->series[k].note)
             put_json(r->series[k].note);
@@ -175,7 +203,10 @@ bench_json(const struct bench_report *r)
     }
     printf("\n  ],\n  \"crossovers\": [");
     json_crossovers(r);
-    printf("\n  ] }\n");
+    printf("\n  ]");
+    if (r->o->calibrate)
+        json_rates(r);
+    printf(" }\n");
 }
 
 static void
@@ -197,7 +228,7 @@ bench_csv(const struct bench_report *r)
     for (int k = 0; k < r->nseries; k++)
         for (int m = 0; m < r->series[k].npoints; m++) {
             const struct bench_point *x = &r->series[k].at[m];
-            csv_text(r->series[k].row->label);
+            csv_text(r->series[k].label);
             printf(",%lld,%.9g,%.9g,%.6g,", (long long)x->n, x->median, x->least, 1e-9 * rate(x));
             if (r->peak > 0)
                 printf("%.4g", rate(x) / bench_peak_of(r, &r->series[k]));
@@ -228,7 +259,7 @@ add_marks(const struct bench_report *r, struct plot *p)
             p->mark[p->nmarks].x = (double)n;
             p->mark[p->nmarks++].text = arena_printf(
                 r->cost.p[0]->u.arena, "n = %lld: %s takes fewer FLOPs than %s", (long long)n,
-                s->row->label, r->series[b].row->label);
+                s->label, r->series[b].label);
         }
 }
 
@@ -250,10 +281,10 @@ bench_plot(const struct bench_report *r, const char *file)
         }
         predict(s, z);
         p->curve[p->ncurves++] =
-            (struct plot_curve){s->row->label, x, y, s->npoints, false, k + 1};
+            (struct plot_curve){s->label, x, y, s->npoints, false, k + 1};
         if (*file)
             p->curve[p->ncurves++] = (struct plot_curve){
-                arena_printf(a, "%s, predicted", s->row->label), x, z, s->npoints, true, k + 1};
+                arena_printf(a, "%s, predicted", s->label), x, z, s->npoints, true, k + 1};
     }
     add_marks(r, p);
     int rc = p->ncurves ? plot_draw(p, file) : EXIT_OK;

@@ -10,7 +10,7 @@
 
 #include "frontend/driver/arrays.h"
 #include "frontend/driver/cost.h"
-#include "frontend/driver/peak.h"
+#include "frontend/driver/measure.h"
 
 enum { MOST_ROUNDS = 101, USUAL_ROUNDS = 5, MOST_WEIGHTS = 1 << 25 };
 static const double row_budget = 4e7; /* products of the reference */
@@ -147,36 +147,22 @@ check_words(const struct comparison *c, const bool *used)
 /* ---- outputs ---- */
 
 static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double
-median(double *x, int64_t n)
-{
-    qsort(x, (size_t)n, sizeof *x, by_value);
-    return n == 0 ? 0 : n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
-
-static int
 run_all(struct comparison *c)
 {
     attn_exec exec = {.threads = (int)c->o->threads};
     for (int round = -1; round < c->rounds; round++)
         for (int k = 0; k < c->n; k++) {
             struct one *x = c->at[k];
-            double start = peak_now();
+            double start = measure_now();
             if (values_launch(&x->v, &exec)) {
                 fprintf(stderr, "attnc: %s: %s\n", x->kernel->name, attn_message());
                 return EXIT_DIAG;
             }
             if (round >= 0)
-                x->time[round] = peak_now() - start;
+                x->time[round] = measure_now() - start;
         }
     for (int k = 0; k < c->n; k++)
-        c->at[k]->median = median(c->at[k]->time, c->rounds);
+        c->at[k]->median = measure_median(c->at[k]->time, c->rounds);
     return EXIT_OK;
 }
 
@@ -224,7 +210,7 @@ compare_outputs(const struct one *a, struct one *x)
         }
     }
     x->relative = whole > 0 ? sqrt(all / whole) : all > 0;
-    x->row_median = median(each, kept);
+    x->row_median = measure_median(each, kept);
     free(each);
 }
 
@@ -384,15 +370,6 @@ report_text(const struct comparison *c)
 }
 
 static void
-json_number(const char *key, double x, const char *end)
-{
-    if (isfinite(x))
-        printf("\"%s\": %.9g%s", key, x, end);
-    else
-        printf("\"%s\": null%s", key, end);
-}
-
-static void
 report_json(const struct comparison *c)
 {
     printf("{ \"reference\": ");
@@ -408,19 +385,19 @@ report_json(const struct comparison *c)
             printf("\"flops\": %.0f, ", flops_of(x));
         else
             printf("\"flops\": null, ");
-        json_number("median_s", x->median, ",\n     ");
-        json_number("relative_error", k ? x->relative : NAN, ", ");
-        json_number("row_error_median", k ? x->row_median : NAN, ", ");
-        json_number("row_error_largest", k ? x->row_largest : NAN, ", ");
+        put_json_number("median_s", x->median, ",\n     ");
+        put_json_number("relative_error", k ? x->relative : NAN, ", ");
+        put_json_number("row_error_median", k ? x->row_median : NAN, ", ");
+        put_json_number("row_error_largest", k ? x->row_largest : NAN, ", ");
         if (k && x->row_largest > 0)
             printf("\"at\": [%lld, %lld, %lld], ", (long long)x->at[0], (long long)x->at[1],
                    (long long)x->at[2]);
         else
             printf("\"at\": null, ");
         printf("\"not_finite\": %lld,\n     ", (long long)x->not_finite);
-        json_number("entropy", weights ? x->entropy : NAN, ", ");
-        json_number("divergence_mean", apart ? x->divergence : NAN, ", ");
-        json_number("divergence_largest", apart ? x->largest_divergence : NAN, ", ");
+        put_json_number("entropy", weights ? x->entropy : NAN, ", ");
+        put_json_number("divergence_mean", apart ? x->divergence : NAN, ", ");
+        put_json_number("divergence_largest", apart ? x->largest_divergence : NAN, ", ");
         printf("\"negative_weights\": %s, ", x->negative ? "true" : "false");
         put_json_field("no_weights", x->no_weights, "}");
     }

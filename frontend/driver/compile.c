@@ -1,11 +1,13 @@
 /* One compilation as stages: open, lower, passes, schedule, code. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "frontend/driver/driver.h"
+#include "passes/choose.h"
 #include "runtime/attn.h"
 
 /* ---- reproducers ---- */
@@ -107,6 +109,8 @@ unit_close(struct unit *u)
         ir_func_free(u->source_func);
     if (u->func)
         ir_func_free(u->func);
+    if (u->direct)
+        ir_func_free(u->direct);
     str_free(&u->stats);
     arena_free(u->scratch);
     arena_free(u->arena);
@@ -211,6 +215,100 @@ unit_tuning(const struct options *o, struct schedule_tuning *t)
     return EXIT_OK;
 }
 
+bool
+unit_direct(struct unit *u, const struct options *o)
+{
+    struct pass_options po = {.dump = stdout};
+    struct diag quiet; /* the same was said of the program itself */
+    struct derivation why = {0};
+    struct schedule_tuning t;
+    if (u->direct || u->source_func->kernelize == KERNELIZE_NONE)
+        return true;
+    FILE *nowhere = fopen("/dev/null", "w");
+    if (!nowhere) {
+        fprintf(stderr, "attnc: /dev/null: %s\n", strerror(errno));
+        return false;
+    }
+    diag_init(&quiet, u->src, nowhere);
+    struct pass_context pc = {.diag = &quiet, .why = &why, .scratch = u->scratch};
+    u->direct = ir_func_clone(u->arena, u->source_func);
+    u->direct->kernelize = KERNELIZE_NONE;
+    if (passes_run(u->direct, &po, &pc) && unit_tuning(o, &t) == EXIT_OK)
+        u->direct_prog = schedule_forward(u->arena, u->direct, &t, &quiet);
+    fclose(nowhere);
+    if (u->direct_prog && !schedule_is_linear(u->direct)) {
+        span_t at;
+        const char *bad = tile_verify(u->direct_prog, u->arena, &at);
+        if (bad)
+            ICE("schedule %s: %s", u->direct_prog->schedule, bad);
+        u->direct_prog->entry = "direct";
+        return true;
+    }
+    ir_func_free(u->direct); /* read as IR, already rewritten */
+    u->direct = NULL;
+    u->direct_prog = NULL;
+    return true;
+}
+
+/* SCHEDULE:NUMBER,...: what one FLOP of a schedule takes, to choose by. */
+static bool
+parse_rates(const struct options *o, struct choose_rates *rates)
+{
+    char word[256], *part, *save;
+    choose_rates_init(rates);
+    if (!o->rates)
+        return true;
+    bool ok = (size_t)snprintf(word, sizeof word, "%s", o->rates) < sizeof word && *word;
+    for (part = strtok_r(word, ",", &save); part && ok; part = strtok_r(NULL, ",", &save)) {
+        char *colon = strchr(part, ':'), *end;
+        if (colon)
+            *colon = 0;
+        struct choose_rate *r = choose_rate_find(rates, part);
+        long cost = colon ? strtol(colon + 1, &end, 10) : 0;
+        ok = r && colon && end != colon + 1 && !*end && cost >= 1 && cost <= 1000000;
+        if (ok)
+            r->cost = cost;
+    }
+    if (!ok)
+        usage_error("--rates needs SCHEDULE:COST,... with schedules stream, linear, scan and whole "
+                    "costs from 1 to 1000000, found '%s'", o->rates);
+    return ok;
+}
+
+/* Both forms of a program, and what each takes. */
+static int
+prepare_choice(struct unit *u, const struct options *o)
+{
+    struct choose_rates rates;
+    struct cost_ring r;
+    struct cost_area area;
+    if (!parse_rates(o, &rates))
+        return EXIT_USAGE;
+    if (u->source_func->kernelize != KERNELIZE_AUTO)
+        return EXIT_OK;
+    if (!unit_direct(u, o))
+        return EXIT_ENV;
+    if (!u->direct)
+        return EXIT_OK;
+    cost_ring_init(&r, u->func, u->arena);
+    int64_t *at = ARENA_ARRAY(u->arena, int64_t, r.nvars);
+    bool *known = ARENA_ARRAY(u->arena, bool, r.nvars), params = false;
+    cost_area_find(&r, u->func, false, true, at, known, &area);
+    for (slong v = (slong)u->func->ndims; area.p && v < r.area; v++)
+        params = params || cost_has_var(&r, area.p, v);
+    cost_poly *pairs = cost_poly_new(&r);
+    fmpq_mpoly_mul(pairs, r.dim[DIM_NQ], r.dim[DIM_N], r.ctx);
+    struct { struct ir_func *f; struct tile_prog *p; } form[] = {{u->func, u->prog},
+                                                                 {u->direct, u->direct_prog}};
+    for (int k = 0; k < 2; k++) {
+        struct cost c;
+        cost_axis(&r, form[k].f, COST_FORWARD, &c);
+        choose_set_cost(form[k].p, &r, &c, area.p && !params ? area.p : pairs, &rates);
+    }
+    cost_ring_free(&r);
+    return EXIT_OK;
+}
+
 int
 unit_schedule(struct unit *u, const struct options *o)
 {
@@ -230,7 +328,9 @@ unit_schedule(struct unit *u, const struct options *o)
         u->stepping = STEP_NONE;
         u->no_step = "the text has no entry step";
     }
-    return read ? EXIT_OK : judge_programs(u);
+    if (!read)
+        rc = judge_programs(u);
+    return rc == EXIT_OK && !read ? prepare_choice(u, o) : rc;
 }
 
 int
@@ -242,6 +342,15 @@ unit_targets(struct unit *u, const struct options *o)
     u->cg.opt_level = (int)o->opt;
     return cg_select_targets(u->arena, o->target, o->mcpu, &u->cg, &why) ? EXIT_OK
                                                                          : usage_error("%s", why);
+}
+
+const char *
+unit_schedule_words(const struct unit *u)
+{
+    if (!u->direct_prog || !u->direct_prog->cost)
+        return u->prog->schedule;
+    return arena_printf(u->arena, "%s, or %s where that is expected to take less",
+                        u->prog->schedule, u->direct_prog->schedule);
 }
 
 enum cg_stepping
@@ -256,9 +365,14 @@ unit_stepping(const struct unit *u)
 struct cg_module *
 unit_build(struct unit *u)
 {
-    const struct tile_prog *progs[2] = {u->prog, u->step};
+    const struct tile_prog *progs[3] = {u->prog};
+    int n = 1;
+    if (u->step)
+        progs[n++] = u->step;
+    if (u->direct_prog && u->direct_prog->cost)
+        progs[n++] = u->direct_prog;
     u->cg.stepping = unit_stepping(u);
-    return cg_build(u->arena, progs, u->step ? 2 : 1, &u->cg);
+    return cg_build(u->arena, progs, n, &u->cg);
 }
 
 int

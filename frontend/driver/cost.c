@@ -10,36 +10,6 @@
 
 /* ---- one program ---- */
 
-/* The program without `kernelize`, through the same passes and schedules; NULL if it has none. */
-static bool
-make_direct(struct cost_program *p, const struct options *o)
-{
-    struct unit *u = &p->u;
-    struct pass_options po = {.dump = stdout};
-    struct diag quiet; /* the same was said of the program itself */
-    struct derivation why = {0};
-    struct schedule_tuning t;
-    if (u->source_func->kernelize == KERNELIZE_NONE)
-        return true;
-    FILE *nowhere = fopen("/dev/null", "w");
-    if (!nowhere) {
-        fprintf(stderr, "attnc: /dev/null: %s\n", strerror(errno));
-        return false;
-    }
-    diag_init(&quiet, u->src, nowhere);
-    struct pass_context pc = {.diag = &quiet, .why = &why, .scratch = u->scratch};
-    p->direct = ir_func_clone(u->arena, u->source_func);
-    p->direct->kernelize = KERNELIZE_NONE;
-    if (passes_run(p->direct, &po, &pc) && unit_tuning(o, &t) == EXIT_OK)
-        p->direct_prog = schedule_forward(u->arena, p->direct, &t, &quiet);
-    fclose(nowhere);
-    if (!p->direct_prog || schedule_is_linear(p->direct)) { /* read as IR, already rewritten */
-        ir_func_free(p->direct);
-        p->direct = NULL;
-    }
-    return true;
-}
-
 cost_poly *
 cost_with_areas(struct cost_program *p, cost_poly *q)
 {
@@ -71,17 +41,17 @@ static void
 add_rows(struct cost_program *p)
 {
     struct unit *u = &p->u;
-    const char *why, *form = p->direct ? "kernelized" : NULL;
+    const char *why, *form = p->u.direct ? "kernelized" : NULL;
     add_row(p, form, u->func, u->prog, COST_FORWARD);
     if (u->stepping == STEP_STATE)
         add_row(p, form, u->func, u->step, COST_STEP_STATE);
     else if (u->stepping == STEP_CACHE)
         add_row(p, form, u->func, u->prog, COST_STEP_CACHE);
-    if (!p->direct)
+    if (!p->u.direct)
         return;
-    add_row(p, "direct", p->direct, p->direct_prog, COST_FORWARD);
-    if (schedule_stepping(p->direct, &why) == STEP_CACHE)
-        add_row(p, "direct", p->direct, p->direct_prog, COST_STEP_CACHE);
+    add_row(p, "direct", p->u.direct, p->u.direct_prog, COST_FORWARD);
+    if (schedule_stepping(p->u.direct, &why) == STEP_CACHE)
+        add_row(p, "direct", p->u.direct, p->u.direct_prog, COST_STEP_CACHE);
 }
 
 /* Tokens that fill whole tiles of every schedule: the least common multiple of the extents. */
@@ -126,7 +96,7 @@ cost_open(struct cost_program *p, const char *path, const struct options *o)
     if (rc != EXIT_OK)
         return rc;
     struct schedule_tuning t;
-    if (!make_direct(p, o))
+    if (!unit_direct(&p->u, o))
         return EXIT_ENV;
     if (unit_tuning(o, &t) == EXIT_OK)
         p->tile = whole_tiles(&t);
@@ -141,8 +111,6 @@ void
 cost_close(struct cost_program *p)
 {
     cost_ring_free(&p->ring);
-    if (p->direct)
-        ir_func_free(p->direct);
     unit_close(&p->u);
 }
 

@@ -21,8 +21,6 @@ struct cost_row {
 struct cost_program {
     struct unit u;
     struct cost_ring ring;
-    struct ir_func *direct;    /* the program without kernelize, after the passes; or NULL */
-    struct tile_prog *direct_prog;
     struct cost_area all, last;
     bool areas;                /* those were looked for */
     int64_t *at;               /* values of the ring's variables */
@@ -125,5 +123,7 @@ int cost_plot(struct cost_report *r);
 /* A string as JSON; "key": "value" or null, and what follows. */
 void put_json(const char *s);
 void put_json_field(const char *key, const char *value, const char *end);
+/* "key": x with nine digits, or null if it is not finite, and what follows. */
+void put_json_number(const char *key, double x, const char *end);
 
 #endif

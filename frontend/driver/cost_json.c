@@ -1,4 +1,5 @@
 /* A cost report as JSON. docs/cost.md has the schema. */
+#include <math.h>
 #include <stdio.h>
 
 #include "frontend/driver/cost.h"
@@ -28,6 +29,15 @@ put_json_field(const char *key, const char *value, const char *end)
     else
         printf("null");
     fputs(end, stdout);
+}
+
+void
+put_json_number(const char *key, double x, const char *end)
+{
+    if (isfinite(x))
+        printf("\"%s\": %.9g%s", key, x, end);
+    else
+        printf("\"%s\": null%s", key, end);
 }
 
 /* A number: whole ones exactly. */

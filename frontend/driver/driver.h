@@ -24,11 +24,11 @@ struct options {
     int ninputs;
     struct option_list args;   /* NAME=VALUE words of `run` */
     const char *output, *header, *mcpu, *target, *emit, *passes, *print_after, *stop_after,
-        *reproduce, *over, *sizes, *plot, *html;
+        *reproduce, *over, *sizes, *plot, *html, *rates;
     struct option_list define, at;
     long step, rounds, seconds, threads, seed, opt, query_tile, key_tile, chunk, feature_block;
-    bool json, csv, direct, print_changed, check_each, time_passes, stats, remarks, verbose, help,
-        help_ops, help_passes, version;
+    bool json, csv, direct, calibrate, print_changed, check_each, time_passes, stats, remarks,
+        verbose, help, help_ops, help_passes, version;
 };
 
 struct command {
@@ -63,6 +63,8 @@ struct unit {
     int nproven;
     struct tile_prog *prog;        /* entry forward */
     struct tile_prog *step;        /* entry step of STEP_STATE, or NULL */
+    struct ir_func *direct;        /* without kernelize, after the passes; see unit_direct */
+    struct tile_prog *direct_prog; /* entry direct */
     enum schedule_stepping stepping;
     const char *no_step;           /* why not, with STEP_NONE */
     struct cg_options cg;
@@ -77,8 +79,13 @@ int unit_open(struct unit *u, const char *path, const struct options *o);
 int unit_lower(struct unit *u, const struct options *o);     /* to the axis IR, assertions proven */
 int unit_passes(struct unit *u, const struct options *o);
 int unit_schedule(struct unit *u, const struct options *o);
+/* Makes u->direct and u->direct_prog of a program that is kernelized (and read as source), by the
+ * same passes, if they are not there. False after an error was reported. */
+bool unit_direct(struct unit *u, const struct options *o);
 /* The tile extents asked for. */
 int unit_tuning(const struct options *o, struct schedule_tuning *t);
+/* The schedule of a forward run in words: of both forms where it chooses. */
+const char *unit_schedule_words(const struct unit *u);
 enum cg_stepping unit_stepping(const struct unit *u);
 /* Code for the entries of the unit, for the targets chosen. Free with cg_free. */
 struct cg_module *unit_build(struct unit *u);

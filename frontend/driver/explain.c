@@ -82,7 +82,7 @@ tell_crossover(const struct teller *t, struct cost_program *p)
 {
     const char *missing = NULL;
     struct str s = {0};
-    if (!p->direct)
+    if (!p->u.direct)
         return;
     int64_t n = pays_from(p, &missing);
     if (n < 0)
@@ -135,7 +135,7 @@ explain_each(struct cost_program *p, explain_fn *fn, void *arg)
     line(&t, "z", str_text(&s));
     line(&t, "cancellation", cancellation(u));
     t.section = "schedule";
-    line(&t, u->prog->entry, u->prog->schedule);
+    line(&t, u->prog->entry, unit_schedule_words(u));
     line(&t, "mask", u->prog->skipped);
     line(&t, "step", u->stepping == STEP_NONE    ? arena_printf(u->arena, "none: %s", u->no_step)
                      : u->stepping == STEP_STATE ? "scan, over a state of fixed size"
@@ -177,7 +177,7 @@ explain_json(struct cost_program *p)
     const struct unit *u = &p->u;
     struct str sim = {0};
     const char *missing;
-    int64_t n = p->direct ? pays_from(p, &missing) : -1;
+    int64_t n = p->u.direct ? pays_from(p, &missing) : -1;
     ir_print_math(u->source_func, u->source_func->root[ROOT_SIM], &sim);
     puts("{");
     put_text("name", u->func->name, false);

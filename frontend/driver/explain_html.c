@@ -240,7 +240,7 @@ put_program(struct str *out, struct cost_program *p, int number, const struct sc
     str_put(out, "</table>\n");
     put_pictures(out, p, t);
     put_formulas(out, p);
-    cg_header(p->u.func, p->u.prog->schedule, unit_stepping(&p->u), &s);
+    cg_header(p->u.func, unit_schedule_words(&p->u), unit_stepping(&p->u), &s);
     put_block(out, "C header", str_text(&s), false);
     str_free(&s);
     tile_print((const struct tile_prog *const[]){p->u.prog, p->u.step}, &s);

@@ -136,10 +136,25 @@ write_header(struct unit *u, const struct options *o, const char *path)
     struct str s = {0};
     struct options to = *o;
     to.output = path;
-    cg_header(u->func, u->prog->schedule, unit_stepping(u), &s);
+    cg_header(u->func, unit_schedule_words(u), unit_stepping(u), &s);
     int rc = deliver(&to, str_text(&s), s.len);
     str_free(&s);
     return rc;
+}
+
+/* So that a header that cannot be written leaves no object without it. */
+static bool
+header_possible(const char *path)
+{
+    char err[512], name[4096];
+    if (!path || !strcmp(path, "-"))
+        return true;
+    if (!file_temporary(path, name, sizeof name, err, sizeof err)) {
+        fprintf(stderr, "attnc: %s\n", err);
+        return false;
+    }
+    unlink(name);
+    return true;
 }
 
 static int
@@ -211,6 +226,8 @@ compile_stages(struct unit *u, const struct options *o, enum stage stage)
         return rc;
     if (stage == STAGE_HEADER)
         return write_header(u, o, o->output ? o->output : o->header ? o->header : "-");
+    if (!header_possible(o->header))
+        return EXIT_ENV;
     rc = stage == STAGE_TILES || stage == STAGE_AIR ? emit_text(u, o, stage)
                                                     : emit_code(u, o, stage);
     if (rc == EXIT_OK && o->header)

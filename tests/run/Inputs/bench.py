@@ -55,6 +55,16 @@ assert "time grows as" in text and "of peak" in text and "fewer FLOPs from n = "
 one = schema(bench(softmax, "--json", "--n=100", "--rounds=1", "--threads=2", "-D", "D=8").stdout)
 assert one["machine"]["threads"] == 2 and len(one["results"]) == 1 and one["fits"][0]["exponent"] is None
 
+with open("auto.attn", "w", encoding="utf-8") as f:
+    f.write("sim = (q·k + 1)^2; kernelize auto;")
+run = bench("auto.attn", "--calibrate", "--n=64:256", "--rounds=3", "--at", "D=8", "--json")
+rates = json.loads(run.stdout).pop("rates")
+assert sorted(rates) == ["linear", "stream"] and all(1 <= x <= 1000000 for x in rates.values()), rates
+assert [x["name"] for x in json.loads(run.stdout)["fits"]] == ["auto", "auto kernelized", "auto direct"]
+text = bench("auto.attn", "--calibrate", "--n=64:256", "--rounds=3", "--at", "D=8").stdout
+assert "--rates=stream:" in text
+os.remove("auto.attn")
+
 # what does not go is said, and nothing is measured
 for words, want in (((softmax, "--n=0"), "--n needs"), ((softmax, "--n=4:2"), "--n needs"), ((softmax, "--n=1:100000:1"), "--n"),
                     ((softmax, "--json", "--csv"), "one of them"), ((softmax, "--plot=x.gif"), ".svg, .png or .pdf"),

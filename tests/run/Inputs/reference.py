@@ -51,6 +51,7 @@ cases = {
     "softcap": (lambda q, k, s: softmaxed(30 * np.tanh(s / root / 30)), None),
     "rbf": (lambda q, k, s: softmaxed(-((q[..., :, None, :] - k[..., None, :, :]) ** 2).sum(-1) / 2), None),
     "quadratic": (lambda q, k, s: (s + 1) ** 2, None),
+    "quadratic_auto": (lambda q, k, s: (s + 1) ** 2, None),
     "quadratic_direct": (lambda q, k, s: (s + 1) ** 2, None),
     "quadratic_phi": (lambda q, k, s: (s + 1) ** 2, None),
     "quadratic_homogeneous": (lambda q, k, s: s ** 2, None),

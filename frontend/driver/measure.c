@@ -1,15 +1,30 @@
-#include "frontend/driver/peak.h"
+#include "frontend/driver/measure.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "runtime/attn.h"
 
 double
-peak_now(void)
+measure_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+double
+measure_median(double *x, int64_t n)
+{
+    qsort(x, (size_t)n, sizeof *x, by_value);
+    return n == 0 ? 0 : n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
 /* Twelve chains hide the latency and fit 16 registers; each is a variable, so that none lives in
@@ -57,7 +72,7 @@ static spin_fn *const spins[] = {[0] = spin};
 enum { TRIES = 5 };
 
 double
-peak_measure(int isa, int threads)
+measure_peak(int isa, int threads)
 {
     double best = 0;
     if (isa < 0 || isa >= (int)(sizeof spins / sizeof *spins) || !spins[isa])
@@ -66,15 +81,17 @@ peak_measure(int isa, int threads)
         return 0;
     for (int t = 0; t < TRIES; t++) {
         const long rounds = 2000000;
-        double flop = 0, start = peak_now();
+        double flop = 0, start = measure_now();
+#ifdef _OPENMP
 #pragma omp parallel for num_threads(threads) reduction(+ : flop)
+#endif
         for (int k = 0; k < threads; k++) {
             float sink;
             flop += spins[isa](rounds, &sink);
             volatile float keep = sink;
             (void)keep;
         }
-        double rate = flop / (peak_now() - start);
+        double rate = flop / (measure_now() - start);
         best = rate > best ? rate : best;
     }
     return best;

@@ -1,0 +1,80 @@
+/* What the forms of a kernel are expected to take, as integer expressions of the sizes that the
+ * kernel itself evaluates: the exact operations of the algorithm over the rate of its schedule. */
+#include "passes/choose.h"
+
+#include <string.h>
+
+/* Measured on one core with AVX2, (q·k + 1)^2 at D = M = 64 (docs/bench.md). */
+static const struct choose_rate usual[] = {
+    {"stream", 1400}, {"linear", 1480}, {"scan", 1790},
+};
+enum { USUAL = sizeof usual / sizeof *usual };
+
+void
+choose_rates_init(struct choose_rates *r)
+{
+    r->n = USUAL;
+    memcpy(r->at, usual, sizeof usual);
+}
+
+struct choose_rate *
+choose_rate_find(struct choose_rates *r, const char *schedule)
+{
+    for (int k = 0; k < r->n; k++)
+        if (!strcmp(r->at[k].schedule, schedule))
+            return &r->at[k];
+    return NULL;
+}
+
+/* |c| x1^e1 x2^e2 ..., c whole */
+static tx_ref
+monomial(struct tile_prog *p, const struct cost_ring *r, const fmpz_t c, const ulong *exp)
+{
+    fmpz_t a;
+    fmpz_init(a);
+    fmpz_abs(a, c);
+    tx_ref x = tx_num(p, fmpz_bits(a) < 62 ? fmpz_get_si(a) : INT64_MAX);
+    fmpz_clear(a);
+    for (slong v = 0; v < (slong)r->f->ndims; v++)
+        for (ulong e = 0; e < exp[v]; e++)
+            x = tx_op2(p, TX_MUL, x, tx_dim(p, (uint16_t)v));
+    return x;
+}
+
+void
+choose_set_cost(struct tile_prog *p, struct cost_ring *r, const struct cost *algorithm,
+                const cost_poly *area, const struct choose_rates *rates)
+{
+    const struct choose_rate *rate = choose_rate_find((struct choose_rates *)(uintptr_t)rates,
+                                                      p->schedule);
+    cost_poly *all = cost_poly_new(r);
+    fmpz_t den, c;
+    fmpq_t q;
+    fmpz_init(den);
+    fmpz_init(c);
+    fmpq_init(q);
+    fmpq_mpoly_set(all, algorithm->q[COST_FLOPS], r->ctx);
+    cost_add_mul(r, all, CHOOSE_CALL_FLOPS - 1, algorithm->q[COST_CALLS], cost_poly_num(r, 1));
+    all = cost_subst(r, all, r->area, area);
+    fmpz_one(den);
+    for (slong i = 0; i < fmpq_mpoly_length(all, r->ctx); i++) {
+        fmpq_mpoly_get_term_coeff_fmpq(q, all, i, r->ctx);
+        fmpz_lcm(den, den, fmpq_denref(q));
+    }
+    tx_ref plus = tx_num(p, 0), minus = tx_num(p, 0);
+    ulong *exp = ARENA_ARRAY(r->arena, ulong, r->nvars);
+    for (slong i = 0; i < fmpq_mpoly_length(all, r->ctx); i++) {
+        fmpq_mpoly_get_term_coeff_fmpq(q, all, i, r->ctx);
+        fmpq_mpoly_get_term_exp_ui(exp, all, i, r->ctx);
+        fmpz_divexact(c, den, fmpq_denref(q));
+        fmpz_mul(c, c, fmpq_numref(q));
+        tx_ref *sum = fmpz_sgn(c) < 0 ? &minus : &plus;
+        *sum = tx_op2(p, TX_ADD, *sum, monomial(p, r, c, exp));
+    }
+    tx_ref flops = tx_op2(p, TX_FDIV, tx_op2(p, TX_SUB, plus, minus),
+                          tx_num(p, fmpz_get_si(den)));
+    p->cost = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, flops, tx_num(p, rate->cost)), tx_num(p, 1000));
+    fmpq_clear(q);
+    fmpz_clear(c);
+    fmpz_clear(den);
+}
