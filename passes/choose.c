@@ -26,9 +26,10 @@ choose_rate_find(struct choose_rates *r, const char *schedule)
     return NULL;
 }
 
-/* |c| x1^e1 x2^e2 ..., c whole */
+/* |c| x1^e1 x2^e2 ..., c whole; area: what stands for its variable */
 static tx_ref
-monomial(struct tile_prog *p, const struct cost_ring *r, const fmpz_t c, const ulong *exp)
+monomial(struct tile_prog *p, const struct cost_ring *r, const fmpz_t c, const ulong *exp,
+         tx_ref area)
 {
     fmpz_t a;
     fmpz_init(a);
@@ -38,43 +39,60 @@ monomial(struct tile_prog *p, const struct cost_ring *r, const fmpz_t c, const u
     for (slong v = 0; v < (slong)r->f->ndims; v++)
         for (ulong e = 0; e < exp[v]; e++)
             x = tx_op2(p, TX_MUL, x, tx_dim(p, (uint16_t)v));
+    for (ulong e = 0; e < exp[r->area]; e++)
+        x = tx_op2(p, TX_MUL, x, area);
     return x;
+}
+
+/* A polynomial whose value is positive. Terms that are taken off count at most half of the others:
+ * both may be as large as a number can be. */
+static tx_ref
+polynomial(struct tile_prog *p, struct cost_ring *r, const cost_poly *x, tx_ref area)
+{
+    tx_ref plus = tx_num(p, 0), minus = tx_num(p, 0);
+    ulong *exp = ARENA_ARRAY(r->arena, ulong, r->nvars);
+    fmpz_t den, c;
+    fmpq_t q;
+    fmpz_init_set_ui(den, 1);
+    fmpz_init(c);
+    fmpq_init(q);
+    for (slong i = 0; i < fmpq_mpoly_length(x, r->ctx); i++) {
+        fmpq_mpoly_get_term_coeff_fmpq(q, x, i, r->ctx);
+        fmpz_lcm(den, den, fmpq_denref(q));
+    }
+    for (slong i = 0; i < fmpq_mpoly_length(x, r->ctx); i++) {
+        fmpq_mpoly_get_term_coeff_fmpq(q, x, i, r->ctx);
+        fmpq_mpoly_get_term_exp_ui(exp, x, i, r->ctx);
+        fmpz_divexact(c, den, fmpq_denref(q));
+        fmpz_mul(c, c, fmpq_numref(q));
+        tx_ref *sum = fmpz_sgn(c) < 0 ? &minus : &plus;
+        *sum = tx_op2(p, TX_ADD, *sum, monomial(p, r, c, exp, area));
+    }
+    tx_ref half = tx_op2(p, TX_FDIV, plus, tx_num(p, 2)),
+           value = tx_op2(p, TX_SUB, plus, tx_op2(p, TX_MIN, minus, half));
+    value = tx_op2(p, TX_FDIV, value, tx_num(p, fmpz_get_si(den)));
+    fmpq_clear(q);
+    fmpz_clear(c);
+    fmpz_clear(den);
+    return value;
 }
 
 void
 choose_set_cost(struct tile_prog *p, struct cost_ring *r, const struct cost *algorithm,
                 const cost_poly *area, const struct choose_rates *rates)
 {
-    const struct choose_rate *rate = choose_rate_find((struct choose_rates *)(uintptr_t)rates,
-                                                      p->schedule);
+    int64_t rate = 0;
+    for (int k = 0; k < rates->n; k++)
+        if (!strcmp(rates->at[k].schedule, p->schedule))
+            rate = rates->at[k].cost;
+    if (!rate)
+        ICE("schedule %s has no rate", p->schedule);
     cost_poly *all = cost_poly_new(r);
-    fmpz_t den, c;
-    fmpq_t q;
-    fmpz_init(den);
-    fmpz_init(c);
-    fmpq_init(q);
     fmpq_mpoly_set(all, algorithm->q[COST_FLOPS], r->ctx);
     cost_add_mul(r, all, CHOOSE_CALL_FLOPS - 1, algorithm->q[COST_CALLS], cost_poly_num(r, 1));
-    all = cost_subst(r, all, r->area, area);
-    fmpz_one(den);
-    for (slong i = 0; i < fmpq_mpoly_length(all, r->ctx); i++) {
-        fmpq_mpoly_get_term_coeff_fmpq(q, all, i, r->ctx);
-        fmpz_lcm(den, den, fmpq_denref(q));
-    }
-    tx_ref plus = tx_num(p, 0), minus = tx_num(p, 0);
-    ulong *exp = ARENA_ARRAY(r->arena, ulong, r->nvars);
-    for (slong i = 0; i < fmpq_mpoly_length(all, r->ctx); i++) {
-        fmpq_mpoly_get_term_coeff_fmpq(q, all, i, r->ctx);
-        fmpq_mpoly_get_term_exp_ui(exp, all, i, r->ctx);
-        fmpz_divexact(c, den, fmpq_denref(q));
-        fmpz_mul(c, c, fmpq_numref(q));
-        tx_ref *sum = fmpz_sgn(c) < 0 ? &minus : &plus;
-        *sum = tx_op2(p, TX_ADD, *sum, monomial(p, r, c, exp));
-    }
-    tx_ref flops = tx_op2(p, TX_FDIV, tx_op2(p, TX_SUB, plus, minus),
-                          tx_num(p, fmpz_get_si(den)));
-    p->cost = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, flops, tx_num(p, rate->cost)), tx_num(p, 1000));
-    fmpq_clear(q);
-    fmpz_clear(c);
-    fmpz_clear(den);
+    /* for sizes below those of its formula an area may come out larger than all there is */
+    tx_ref pairs = tx_op2(p, TX_MUL, tx_dim(p, DIM_NQ), tx_dim(p, DIM_N)),
+           visible = tx_op2(p, TX_MIN, polynomial(p, r, area, pairs), pairs);
+    p->cost = tx_op2(p, TX_MUL, polynomial(p, r, all, visible), tx_num(p, rate));
+    p->cost = tx_op2(p, TX_FDIV, p->cost, tx_num(p, 1000));
 }

@@ -114,7 +114,8 @@ const char *cost_mask_unknown(struct cost_ring *r, const struct ir_func *f);
 /* ---- cost_reach.c: where a mask's numbers are behind ---- */
 
 /* The lines on which the mask f (nodes in used) changes, i - j = 5 say, have the mask's numbers as
- * offsets; they meet nowhere further out than the sum of all offsets times the slopes. INFINITY
+ * offsets; they meet nowhere further out than the sum of all offsets, and of the period of all that
+ * repeats, times the slopes. INFINITY
  * where positions go through functions that this does not follow. The constant `large` counts as
  * `instead`, if not 0. */
 double cost_reach(struct cost_ring *r, const struct ir_func *f, const bool *used,

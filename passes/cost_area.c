@@ -14,8 +14,8 @@
 #include "passes/cost.h"
 
 enum {
-    DEGREE = 2, POINTS = DEGREE + 1, MAX_OTHERS = 3, MAX_PERIODS = 24,
-    MAX_COUNT = 40000000, MAX_FROM = 2100, MAX_PERIOD = 512, FROM = 48, LARGE = 64,
+    DEGREE = 2, POINTS = DEGREE + 1, MAX_OTHERS = 3, MAX_PERIODS = 24, MAX_PERIOD = 512,
+    MAX_COUNT = 40000000, MAX_FROM = 2100, MAX_GROWTH = 8000, FROM = 48, LARGE = 64,
     MAX_INSTEAD = 20
 };
 
@@ -560,8 +560,10 @@ search(struct fit *t)
     if (from > MAX_FROM)
         return false;
     for (int m = 0; m <= s.periods; m++) {
-        int64_t multiple = m ? s.period[m - 1] : 1;
-        count_growth(t, 3 * (from + multiple) + 8 * multiple);
+        int64_t multiple = m ? s.period[m - 1] : 1, most = 3 * (from + multiple) + 8 * multiple;
+        if (most > MAX_GROWTH)
+            continue;
+        count_growth(t, most);
         if (try_at(t, from, multiple))
             return true;
     }

@@ -14,6 +14,7 @@ struct reach {
     double slope[MAX_SLOPES];  /* numbers that positions are multiplied by, or their inverses */
     int slopes;
     double sum;                /* of the offsets of all comparisons */
+    fmpz_t period;             /* the least common multiple of what positions are taken modulo */
     bool beyond;               /* a function that this does not follow */
 };
 
@@ -47,6 +48,15 @@ add_slope(struct reach *r, double c)
         r->slope[r->slopes++] = c;
 }
 
+static void
+add_period(struct reach *r, slong m)
+{
+    fmpz_t x;
+    fmpz_init_set_si(x, m);
+    fmpz_lcm(r->period, r->period, x);
+    fmpz_clear(x);
+}
+
 static double
 product(struct reach *r, ir_ref a, ir_ref b, bool over)
 {
@@ -76,8 +86,14 @@ node(struct reach *r, ir_ref n)
         return product(r, a[0], a[1], x->op == IR_div);
     if (x->op == IR_powi && x->attr.num >= 0)
         return pow(o[a[0]] + (r->varies[a[0]] ? 1 : 0), x->attr.num);
-    if (x->op == IR_mod) /* repeats: sizes are taken in multiples of the period */
-        return o[a[0]] + o[a[1]];
+    if (x->op == IR_mod) {
+        double m = o[a[1]];
+        if (r->varies[a[0]] && (r->varies[a[1]] || m < 1 || m != floor(m) || m > 1e9))
+            r->beyond = true;
+        else if (r->varies[a[0]])
+            add_period(r, (slong)m);
+        return o[a[0]] + m;
+    }
     if (x->op == IR_floor || x->op == IR_neg || x->op == IR_abs || x->op == IR_relu)
         return o[a[0]] + 1;
     if (x->op == IR_add || x->op == IR_sub || x->op == IR_min || x->op == IR_max)
@@ -95,6 +111,7 @@ cost_reach(struct cost_ring *ring, const struct ir_func *f, const bool *used, co
     struct reach r = {.f = f, .at = at, .large = large, .instead = instead};
     r.offset = ARENA_ARRAY(ring->arena, double, f->nnodes);
     r.varies = ARENA_ARRAY(ring->arena, bool, f->nnodes);
+    fmpz_init_set_ui(r.period, 1);
     for (ir_ref n = 1; n < f->nnodes; n++) {
         const struct ir_node *x = &f->nodes[n];
         bool length = x->op == IR_dim && (x->attr.id == DIM_N || x->attr.id == DIM_NQ);
@@ -105,7 +122,8 @@ cost_reach(struct cost_ring *ring, const struct ir_func *f, const bool *used, co
             r.varies[n] = r.varies[n] || r.varies[x->arg[k]];
         r.offset[n] = node(&r, n);
     }
-    double all = r.sum + 1;
+    double all = r.sum + fmpz_get_d(r.period); /* periods of several moduli meet once in theirs */
+    fmpz_clear(r.period);
     for (int k = 0; k < r.slopes; k++)
         all *= r.slope[k];
     return r.beyond ? INFINITY : all;

@@ -81,8 +81,8 @@ moderate(const struct ir_func *f, const int64_t *at)
     return size >= 0 && size <= MAX_AXIS && total < 1e17;
 }
 
-/* Workspace of one task is counted apart. */
-enum { LOCAL = COST_QUANTITIES, COUNTS };
+/* Workspace of one task is counted apart, and iterations of loops. */
+enum { LOCAL = COST_QUANTITIES, LOOPS, COUNTS };
 
 static bool
 count_tiles(struct cost_ring *r, const struct tile_prog *p, const int64_t *at, int64_t q[COUNTS],
@@ -110,6 +110,7 @@ count_tiles(struct cost_ring *r, const struct tile_prog *p, const int64_t *at, i
         q[COST_FLOPS] = 2 * c.mul_add + c.other;
         q[COST_CALLS] = c.calls;
         q[COST_BYTES] = c.bytes;
+        q[LOOPS] = c.tiles;
         q[COST_SPACE] = q[COST_STATE] = q[LOCAL] = 0;
         for (uint32_t k = 1; k < p->nbufs; k++) {
             static const int kind[] = {[BUF_ARG] = -1, [BUF_SHARED] = COST_SPACE,
@@ -348,6 +349,21 @@ try_multiples(struct fit *t, cost_poly *c[COUNTS])
     return false;
 }
 
+/* Whether the first sizes do not take long to count: many will be. */
+static bool
+quick(const struct fit *whole, const char **why)
+{
+    enum { MOST = 40000 };
+    int64_t counts[COUNTS];
+    struct fit t = *whole;
+    for (int k = 0; k < t.lines; k++)
+        place(&t, k, t.line[k].var == DIM_N ? t.line[k].first : 16);
+    if (count_tiles(t.r, t.p, t.at, counts, &t.why) && counts[LOOPS] <= MOST)
+        return true;
+    *why = t.why ? t.why : "the mask has large numbers";
+    return false;
+}
+
 /* Whether the FLOPs are a polynomial in n at all, for one D and M; *why if not. */
 static bool
 try_tokens(const struct fit *whole, const char **why)
@@ -420,7 +436,7 @@ cost_tile(struct cost_ring *r, const struct tile_prog *p, const int64_t *at, con
     for (int d = DIM_D; d <= DIM_M; d++)
         if (!f->dims[d].size)
             t.line[t.lines++] = (struct line){d, 1, 1, degree_in(r, algorithm, d)};
-    if (!try_tokens(&t, &out->why))
+    if (!quick(&t, &out->why) || !try_tokens(&t, &out->why))
         return false;
     bool ok = try_multiples(&t, c);
     for (int d = DIM_D; d <= DIM_M && !ok; d++) /* then for this D, or this D and this M */

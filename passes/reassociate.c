@@ -61,8 +61,9 @@ pass_reassociate(struct ir_func *f, struct pass_context *c)
     if (den)
         rewrite_replace(f, c->scratch, den, part[0]);
     move_count(f, &mask, c);
-    diag_remark(c->diag, f->kernelize_span,
-                "linear time; for short sequences the direct form does less: attnc cost says from "
-                "which length on this pays");
+    if (f->kernelize == KERNELIZE_EXACT)
+        diag_remark(c->diag, f->kernelize_span,
+                    "linear time; for short sequences the direct form does less: attnc cost says "
+                    "from which length on this pays");
     return true;
 }

@@ -124,7 +124,7 @@ enum {
 };
 
 typedef struct attn_entry {
-    const char *name;        /* "forward", "step" */
+    const char *name;        /* "forward", "step", "direct" */
     const char *schedule;    /* "stream", "linear", "scan" */
     int32_t phases, variants;
     attn_plan *plan;

@@ -147,8 +147,8 @@ unit_lower(struct unit *u, const struct options *o)
         u->step = prog[1];
         if (u->prog && (o->passes || o->print_after || o->print_changed || o->stop_after ||
                         o->check_each || o->query_tile || o->key_tile || o->chunk ||
-                        o->feature_block))
-            return usage_error("%s is a tile program: passes and tile sizes are behind it",
+                        o->feature_block || o->rates))
+            return usage_error("%s is a tile program: passes, tile sizes and rates are behind it",
                                u->src->name);
     } else {
         u->func = frontend_compile(u->arena, u->src, stem_of(u->arena, u->src->name), u->dims,
@@ -222,7 +222,8 @@ unit_direct(struct unit *u, const struct options *o)
     struct diag quiet; /* the same was said of the program itself */
     struct derivation why = {0};
     struct schedule_tuning t;
-    if (u->direct || u->source_func->kernelize == KERNELIZE_NONE)
+    if (u->direct || u->source_func->kernelize == KERNELIZE_NONE ||
+        schedule_is_linear(u->source_func)) /* read as IR, already rewritten */
         return true;
     FILE *nowhere = fopen("/dev/null", "w");
     if (!nowhere) {
@@ -244,7 +245,7 @@ unit_direct(struct unit *u, const struct options *o)
         u->direct_prog->entry = "direct";
         return true;
     }
-    ir_func_free(u->direct); /* read as IR, already rewritten */
+    ir_func_free(u->direct);
     u->direct = NULL;
     u->direct_prog = NULL;
     return true;

@@ -91,7 +91,9 @@ tell_crossover(const struct teller *t, struct cost_program *p)
     else if (n == 0)
         str_put(&s, "none: the direct form takes fewer FLOPs");
     else
-        str_printf(&s, "fewer FLOPs than the direct form from n = %lld (attnc cost)", (long long)n);
+        str_printf(&s, "fewer FLOPs than the direct form from n = %lld (attnc cost)%s",
+                   (long long)n, p->u.source_func->kernelize == KERNELIZE_AUTO
+                       ? "; a run weighs them by the rates of the schedules" : "");
     line(t, "crossover", str_text(&s));
     str_free(&s);
 }

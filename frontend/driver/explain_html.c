@@ -118,17 +118,17 @@ put_pictures(struct str *out, struct cost_program *p, const struct schedule_tuni
     double scale = cost_mask_reach(&p->ring, f, p->at);
     int64_t n = fixed ? fixed : 1024;
     bool stream = !schedule_is_linear(f);
-    str_put(out, "<h3>mask and tiles</h3>\n<p>");
+    str_put(out, "<h3>mask and tiles</h3>\n");
     for (slong v = (slong)f->ndims; v < p->ring.area && !unknown; v++) /* params without a value */
         if (!p->known[v] && !f->params[v - (slong)f->ndims].rank)
             unknown = arena_printf(p->u.arena, "%s has no value: --at %s=...",
                                    cost_var_name(&p->ring, v), cost_var_name(&p->ring, v));
     if (unknown || n > MOST_TOKENS) {
+        str_put(out, "<p>");
         put_html(out, unknown ? unknown : "n is large");
         str_put(out, "; not drawn.</p>\n");
         return;
     }
-    str_put(out, "</p>\n");
     while (!fixed && (double)n < scale && n < MOST_TOKENS)
         n *= 2;
     int64_t few = n < MASK_CELLS ? n : MASK_CELLS, small = scale < MASK_CELLS ? few : n;

@@ -189,6 +189,9 @@ emit_text(struct unit *u, const struct options *o, enum stage stage)
     struct str s = {0};
     if (stage == STAGE_IR)
         ir_print(u->func, &s);
+    if ((stage == STAGE_TILES || stage == STAGE_AIR) && u->direct_prog && u->direct_prog->cost)
+        diag_warning(&u->diag, u->func->kernelize_span,
+                     "tiles as text are of the kernelized form alone, without the choice");
     if (stage == STAGE_TILES || stage == STAGE_AIR)
         tile_print((const struct tile_prog *const[]){u->prog, u->step}, &s);
     if (stage == STAGE_MATH)

@@ -314,7 +314,7 @@ main(void)
         {1, 1, 1, 9, 0, 2, 2},   {1, 2, 2, 75, 31, 2, 2},
     };
     static const int64_t large[DIM_USER] = {2, 1, 1, 200, 301, 3, 2};
-    const size_t step = thinned() ? 3 : 1;
+    const size_t step = thinned() ? 5 : 1;
     for (size_t k = 0; k < sizeof programs / sizeof *programs; k += step)
         for (int t = 0; t < cg_target_count && cg_targets[t].isa <= attn_isa_level(); t++) {
             const struct program *p = &programs[k];

@@ -39,11 +39,19 @@ for kind in ("", "_causal"):
         got = bits("auto" + kind, n_q, n)
         assert got in both, (kind, n_q, n)
         chosen.append(both.index(got) if told else None)
+        if n_q != 400:
+            continue
         # one form always, whatever the sizes
         schedule = "scan" if kind else "linear"
         assert bits("auto" + kind, n_q, n, f"--rates=stream:1000000,{schedule}:1") == both[0]
         assert bits("auto" + kind, n_q, n, f"--rates=stream:1,{schedule}:1000000") == both[1]
     assert chosen[0] == (None if kind else 1) and chosen[2] == 0, (kind, chosen)
+# a mask whose formula holds only far out: all pairs are visible here
+for name, form in forms.items():
+    with open(f"{name}_far.attn", "w", encoding="utf-8") as f:
+        f.write(f"attention k; sim = (q·k + 1)^2; mask = j < 4000; {form}")
+assert bits("auto_far", 17, 17) == bits("pairs_far", 17, 17) != bits("features_far", 17, 17)
+assert bits("auto_far", 400, 400) == bits("features_far", 400, 400)
 # by steps it is the state, as for the kernelized form
 assert bits("auto_causal", 40, 40, "--step=7") == bits("features_causal", 40, 40, "--step=7")
 # from IR text, the same object; what explain and the header say
@@ -54,6 +62,13 @@ assert open("straight.o", "rb").read() == open("text.o", "rb").read()
 assert "kernelize auto" in open("auto.air").read()
 assert "linear, or stream where that is expected to take less" in call("explain", "auto.attn").stdout
 assert "linear, or stream where" in call("auto.attn", "--emit=header").stdout
+# tiles as text are one form, which is said; rates are behind them
+run = call("auto.attn", "--emit=tiles", "-o", "tiles.air")
+assert "warning: tiles as text are of the kernelized form alone" in run.stderr
+call("tiles.air", "-o", "tiles.o")
+call("explain", "tiles.air")
+call("cost", "tiles.air", "--at", "n=8,D=4")
+assert "rates are behind it" in call("tiles.air", "-o", "x.o", "--rates=stream:1", code=2).stderr
 # from C, with a workspace of exactly the size asked for, short and long
 call("auto.attn", "-o", "k.o", "--header=k.h")
 with open("main.c", "w") as f:

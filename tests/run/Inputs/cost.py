@@ -196,6 +196,11 @@ masks = {
     "mask = abs(i - j) < 300 and j > 700;": lambda i, j, n: (abs(i - j) < 300) & (j > 700),
     "param w = 20; param u = 30; mask = abs(i - j) < w*u;": lambda i, j, n: abs(i - j) < 600,
     "param w = 100; mask = j > w and i - j > w and n - i > w;": lambda i, j, n: (j > 100) & (i - j > 100) & (n - i > 100),
+    "mask = mod(j, 30) == 29 and mod(j, 31) == 30;": lambda i, j, n: (j % 30 == 29) & (j % 31 == 30) & (i >= 0),
+    "causal; mask = mod(i - j, 16) == 0 and mod(i - j, 27) == 0;":
+        lambda i, j, n: (j <= i) & ((i - j) % 16 == 0) & ((i - j) % 27 == 0),
+    "mask = mod(j, 5) == 0 and mod(j, 7) == 0 and mod(j, 9) == 0;":
+        lambda i, j, n: (j % 5 == 0) & (j % 7 == 0) & (j % 9 == 0) & (i >= 0),
     "mask = j < H;": lambda i, j, n: j + 0 * i < 3,
 }
 
@@ -213,7 +218,7 @@ def inside(where, n):
 formulas = 0
 for text, sees in masks.items():
     path = write("mask", f"sim = exp(q·k); normalize = 1; {text}")
-    for n in (7, 101, 200, 3200):
+    for n in (7, 101, 200, 3200 if "000" in text or "500" in text else 1260):
         report = cost([path], {"n": n, "D": 2, "H": 3})
         i, j = np.ogrid[:n, :n]
         visible = np.broadcast_to(sees(i, j, n), (n, n))
@@ -227,7 +232,7 @@ for text, sees in masks.items():
                     assert value(p["calls"]["exact"], at) == 3 * pairs, (text, n, p["area"])
                     formulas += 1
                 checked += 1
-assert formulas > 60, formulas
+assert formulas > 50, formulas
 path = write("wide", "param w = 3; param g = 2; sim = exp(q·k); mask = abs(i - j) < w or j < g;")
 for w, g, n in ((3, 2, 40), (1, 9, 33), (7, 7, 28), (5, 4, 3)):
     p = row(cost([path], {"n": n, "D": 2, "w": w, "g": g}), "forward")
