@@ -15,7 +15,7 @@
 
 enum {
     DEGREE = 2, POINTS = DEGREE + 1, MAX_OTHERS = 3, MAX_PERIODS = 24, MAX_PERIOD = 512,
-    MAX_COUNT = 40000000, MAX_FROM = 2100, MAX_GROWTH = 8000, FROM = 48, LARGE = 64,
+    MAX_COUNT = 40000000, MAX_FROM = 2100, MAX_GROWTH = 4200, FROM = 48, LARGE = 64,
     MAX_INSTEAD = 20
 };
 
@@ -540,6 +540,23 @@ find_weights(struct fit *t)
     return fabs(cost_reach(t->r, t->f, t->used, t->at, 0, 0) - none - all) < 1e-6 * (all + 1);
 }
 
+/* Of all periods; 0 if it is too large. */
+static int64_t
+common_multiple(const struct numbers *s)
+{
+    int64_t all = 1;
+    for (int k = 0; k < s->periods && all <= MAX_PERIOD; k++) {
+        int64_t a = all, b = s->period[k];
+        while (b) {
+            int64_t c = a % b;
+            a = b;
+            b = c;
+        }
+        all *= s->period[k] / a;
+    }
+    return all <= MAX_PERIOD ? all : 0;
+}
+
 /* Periods are numbers of the mask, products of two of them, and small ones (n/4 has one). */
 static bool
 search(struct fit *t)
@@ -550,6 +567,7 @@ search(struct fit *t)
         return false; /* a number may decide which of the params matter */
     if (s.largest > LARGE && search_large(t, &s))
         return true;
+    int64_t common = common_multiple(&s);
     int single = s.periods;
     for (int k = 0; k < single; k++)
         for (int m = 0; m < k; m++)
@@ -559,15 +577,22 @@ search(struct fit *t)
     int64_t from = beyond(t) > FROM ? beyond(t) : FROM;
     if (from > MAX_FROM)
         return false;
+    /* what holds for some multiples holds for the common ones: if those fail, so do all */
+    bool ok = common && 3 * (from + common) + 8 * common <= MAX_GROWTH;
+    if (ok) {
+        count_growth(t, 3 * (from + common) + 8 * common);
+        if (!try_at(t, from, common))
+            return false;
+    }
     for (int m = 0; m <= s.periods; m++) {
         int64_t multiple = m ? s.period[m - 1] : 1, most = 3 * (from + multiple) + 8 * multiple;
-        if (most > MAX_GROWTH)
+        if (most > MAX_GROWTH || (ok && multiple >= common))
             continue;
         count_growth(t, most);
         if (try_at(t, from, multiple))
             return true;
     }
-    return false;
+    return ok;
 }
 
 /* Variables besides n that the mask reads: params to t->other, or where they are known, fixed, as
@@ -645,6 +670,9 @@ cost_area_find(struct cost_ring *r, struct ir_func *f, bool last, bool rect, con
     }
     out->ordered = t.rect;
     t.at = ARENA_ARRAY(r->arena, int64_t, r->nvars);
-    if (!find(&t, at, known, false) && !find(&t, at, known, true) && !out->why)
+    bool ok = find(&t, at, known, false);
+    if (!ok && t.others > t.rect) /* params */
+        ok = find(&t, at, known, true);
+    if (!ok && !out->why)
         out->why = "its area was not found as a polynomial";
 }
