@@ -1,14 +1,8 @@
-/* What the C benchmarks share. */
+/* What the C benchmarks share, beside the clock, medians and peak of frontend/driver/measure.h. */
 #ifndef ATTNC_BENCH_H
 #define ATTNC_BENCH_H
 
 #include <stdint.h>
-
-/* Seconds of a clock that only goes forward. */
-double bench_now(void);
-
-/* Of n > 0 figures, which it sorts. */
-double bench_median(double *x, int n);
 
 /* n numbers from -0.5 to 0.5, to be freed; ends the program where there is no memory. */
 float *bench_random(int64_t n);
@@ -17,10 +11,6 @@ float *bench_random(int64_t n);
  * they are not. At most BENCH_ROUNDS rounds. */
 enum { BENCH_ROUNDS = 101 };
 void bench_arguments(int argc, char **argv, int64_t most, int64_t *n, int *rounds);
-
-/* FLOP of one call of bench_peak(rounds), and the call itself; its value only keeps it alive. */
-double bench_peak_flops(long rounds);
-float bench_peak(long rounds);
 
 /* The sum of n numbers, read with whole vectors; its value only keeps it alive. */
 float bench_read(const float *x, int64_t n);

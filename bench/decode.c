@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "bench/bench.h"
+#include "frontend/driver/measure.h"
 #include "runtime/attn.h"
 
 extern const attn_kernel softmax_causal_kernel;
@@ -32,12 +33,12 @@ run(int s, const struct data *x, int threads)
     DLTensor v = ATTN_F32(x->v, 1, g, x->n, M), out = ATTN_F32(x->out, 1, h, 1, M);
     const DLTensor *t[4] = {&q, &k, &v, &out};
     attn_exec exec = {.threads = threads};
-    double start = bench_now();
+    double start = measure_now();
     if (attn_launch(&softmax_causal_kernel, 0, t, NULL, &exec)) {
         fprintf(stderr, "softmax_causal: %s\n", attn_message());
         exit(1);
     }
-    return bench_now() - start;
+    return measure_now() - start;
 }
 
 static void
@@ -47,20 +48,20 @@ measure(const struct data *x, int rounds, int threads)
     int64_t most = MOST * x->n * D;
     volatile float keep;
     for (int r = 0; r < rounds; r++) {
-        double start = bench_now();
+        double start = measure_now();
         keep = bench_read(x->k, most);
-        read[r] = (double)most * sizeof(float) / (bench_now() - start);
+        read[r] = (double)most * sizeof(float) / (measure_now() - start);
         for (int s = 0; s < SHAPES; s++)
             time[s][r] = run(s, x, threads);
     }
     (void)keep;
-    double top = bench_median(read, rounds);
+    double top = measure_median(read, rounds);
     printf("softmax, n_q = 1, n = %lld, D = M = 128, f32, %d thread%s; one core reads %.1f GB/s\n",
            (long long)x->n, threads, threads == 1 ? "" : "s", top * 1e-9);
     printf("%-14s %10s %10s %10s %9s\n", "heads, groups", "cache MB", "ms", "GB/s", "of one");
     for (int s = 0; s < SHAPES; s++) {
         double bytes = (double)shapes[s].groups * (double)x->n * (D + M) * sizeof(float);
-        double t = bench_median(time[s], rounds);
+        double t = measure_median(time[s], rounds);
         printf("%5lld, %-7lld %10.1f %10.3f %10.1f %8.1f%%\n", (long long)shapes[s].heads,
                (long long)shapes[s].groups, bytes * 1e-6, t * 1e3, bytes / t * 1e-9,
                100 * bytes / t / top);

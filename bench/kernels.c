@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "bench/bench.h"
+#include "frontend/driver/measure.h"
 #include "runtime/attn.h"
 
 #define KERNELS(X)                                                                             \
@@ -56,36 +57,31 @@ run(int which, const struct data *x, int threads)
     DLTensor v = ATTN_F32(x->v, 1, 1, x->n, M), out = ATTN_F32(x->out, 1, 1, x->n, M);
     const DLTensor *t[4] = {&q, &k, &v, &out};
     attn_exec exec = {.threads = threads};
-    double start = bench_now();
+    double start = measure_now();
     if (attn_launch(kernels[which].kernel, 0, t, NULL, &exec)) {
         fprintf(stderr, "%s: %s\n", kernels[which].name, attn_message());
         exit(1);
     }
-    return bench_now() - start;
+    return measure_now() - start;
 }
 
 static void
 measure(const struct data *x, int rounds, int threads)
 {
     static double time[COUNT][BENCH_ROUNDS], peak[BENCH_ROUNDS];
-    const long spins = 2000000;
-    volatile float keep;
     for (int k = 0; k < COUNT; k++)
         run(k, x, threads); /* first touch of its memory */
     for (int r = 0; r < rounds; r++) {
-        double start = bench_now();
-        keep = bench_peak(spins);
-        peak[r] = bench_peak_flops(spins) / (bench_now() - start);
+        peak[r] = measure_peak(attn_isa_level(), 1);
         for (int k = 0; k < COUNT; k++)
             time[k][r] = run(k, x, threads);
     }
-    (void)keep;
-    double top = bench_median(peak, rounds);
+    double top = measure_median(peak, rounds);
     printf("n = %lld, D = M = 64, f32, %d thread%s; peak of one core %.1f GFLOP/s\n",
            (long long)x->n, threads, threads == 1 ? "" : "s", top * 1e-9);
     printf("%-18s %-8s %10s %10s %9s\n", "kernel", "schedule", "ms", "GFLOP/s", "of peak");
     for (int k = 0; k < COUNT; k++) {
-        double t = bench_median(time[k], rounds), rate = flops(kernels[k].form, (double)x->n) / t;
+        double t = measure_median(time[k], rounds), rate = flops(kernels[k].form, (double)x->n) / t;
         printf("%-18s %-8s %10.2f %10.1f %8.1f%%\n", kernels[k].name,
                kernels[k].kernel->entries[0].schedule, t * 1e3, rate * 1e-9,
                100 * rate / top / threads);

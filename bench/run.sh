@@ -14,7 +14,7 @@ compile() { # sizes, then the examples to compile and the C program to link them
     "$build/attnc" "examples/$k.attn" -D D="$size" -D M="$size" --mcpu=native -o "$out/$k.$size.o" 2> /dev/null
     objects="$objects $out/$k.$size.o"
   done
-  cc -O2 -march=native -ffp-contract=fast -fopenmp -Iruntime -I. "bench/$program.c" bench/common.c bench/peak.c $objects \
+  cc -O2 -march=native -ffp-contract=fast -fopenmp -Iruntime -I. "bench/$program.c" bench/common.c bench/read.c frontend/driver/measure.c $objects \
      "$build/runtime/libattn.a" -lm -o "$out/$program"
 }
 compile 64 kernels quadratic quadratic_causal quadratic_direct softmax softmax_causal elu_feature elu_causal

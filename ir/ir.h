@@ -116,6 +116,7 @@ struct ir_binding {
 
 enum ir_type { TYPE_F32, TYPE_F64 }; /* narrowest first */
 extern const char *const ir_type_names[2]; /* "f32" "f64" */
+extern const uint8_t ir_type_bytes[2];     /* 4 8 */
 /* AUTO: as EXACT, and the direct form beside it, chosen between by the sizes of each run. */
 enum ir_kernelize { KERNELIZE_NONE, KERNELIZE_EXACT, KERNELIZE_AUTO };
 enum ir_positivity { POS_UNKNOWN, POS_ANY_SIGN, POS_NONNEG, POS_POSITIVE };

@@ -8,6 +8,7 @@
 #include <string.h>
 
 const char *const ir_type_names[2] = {[TYPE_F32] = "f32", [TYPE_F64] = "f64"};
+const uint8_t ir_type_bytes[2] = {[TYPE_F32] = 4, [TYPE_F64] = 8};
 const char *const ir_positivity_names[4] = {
     [POS_UNKNOWN] = "unknown", [POS_ANY_SIGN] = "any", [POS_NONNEG] = "nonneg",
     [POS_POSITIVE] = "positive"};

@@ -80,17 +80,15 @@ add_fixed(struct exec *e, const struct tile_stmt *s)
 static void
 add_bytes(struct exec *e, uint32_t buf, int64_t count)
 {
-    static const int64_t size[] = {[TYPE_F32] = 4, [TYPE_F64] = 8};
     const struct tile_buf *b = &e->p->bufs[buf];
     if (buf && b->kind != BUF_LOCAL && b->elem != ELEM_TABLE)
-        e->count->bytes += count * size[b->elem == ELEM_IO ? e->f->type : e->f->acc];
+        e->count->bytes += count * ir_type_bytes[b->elem == ELEM_IO ? e->f->type : e->f->acc];
 }
 
 /* Arguments that a map reads element by element. */
 static void
 add_leaves(struct exec *e, const struct tile_stmt *s, ir_ref n)
 {
-    static const int64_t size[] = {[TYPE_F32] = 4, [TYPE_F64] = 8};
     const struct ir_node *x = &e->f->nodes[n];
     if (e->stamp[n] == e->now)
         return;
@@ -104,7 +102,7 @@ add_leaves(struct exec *e, const struct tile_stmt *s, ir_ref n)
     if (x->op == IR_input || (x->op == IR_param && x->axes)) {
         const uint8_t axis[3] = {s->row_axis, s->col_axis, s->red_axis};
         const tx_ref extent[3] = {s->rows, s->cols, s->depth};
-        int64_t count = size[e->f->type];
+        int64_t count = ir_type_bytes[e->f->type];
         for (int k = 0; k < 3; k++)
             if (axis[k] != AX_UNIT && extent[k] && (x->axes >> axis[k] & 1))
                 count *= exec_x(e, extent[k]);

@@ -77,22 +77,43 @@ polynomial(struct tile_prog *p, struct cost_ring *r, const cost_poly *x, tx_ref 
     return value;
 }
 
-void
-choose_set_cost(struct tile_prog *p, struct cost_ring *r, const struct cost *algorithm,
-                const cost_poly *area, const struct choose_rates *rates)
+static void
+set_cost(struct tile_prog *p, struct cost_ring *r, const cost_poly *area,
+         struct choose_rates *rates)
 {
-    int64_t rate = 0;
-    for (int k = 0; k < rates->n; k++)
-        if (!strcmp(rates->at[k].schedule, p->schedule))
-            rate = rates->at[k].cost;
+    struct cost algorithm;
+    const struct choose_rate *rate = choose_rate_find(rates, p->schedule);
     if (!rate)
         ICE("schedule %s has no rate", p->schedule);
+    cost_axis(r, p->func, COST_FORWARD, &algorithm);
     cost_poly *all = cost_poly_new(r);
-    fmpq_mpoly_set(all, algorithm->q[COST_FLOPS], r->ctx);
-    cost_add_mul(r, all, CHOOSE_CALL_FLOPS - 1, algorithm->q[COST_CALLS], cost_poly_num(r, 1));
+    fmpq_mpoly_set(all, algorithm.q[COST_FLOPS], r->ctx);
+    cost_add_mul(r, all, CHOOSE_CALL_FLOPS - 1, algorithm.q[COST_CALLS], cost_poly_num(r, 1));
     /* for sizes below those of its formula an area may come out larger than all there is */
     tx_ref pairs = tx_op2(p, TX_MUL, tx_dim(p, DIM_NQ), tx_dim(p, DIM_N)),
            visible = tx_op2(p, TX_MIN, polynomial(p, r, area, pairs), pairs);
-    p->cost = tx_op2(p, TX_MUL, polynomial(p, r, all, visible), tx_num(p, rate));
+    p->cost = tx_op2(p, TX_MUL, polynomial(p, r, all, visible), tx_num(p, rate->cost));
     p->cost = tx_op2(p, TX_FDIV, p->cost, tx_num(p, 1000));
+}
+
+void
+choose_between(struct arena *a, struct tile_prog *kernelized, struct tile_prog *direct,
+               struct choose_rates *rates)
+{
+    struct ir_func *f = kernelized->func;
+    struct cost_ring r;
+    struct cost_area area;
+    cost_ring_init(&r, f, a);
+    int64_t *at = ARENA_ARRAY(a, int64_t, r.nvars);
+    bool *known = ARENA_ARRAY(a, bool, r.nvars), params = false;
+    cost_area_find(&r, f, false, true, at, known, &area);
+    for (slong v = (slong)f->ndims; area.p && v < r.area; v++)
+        params = params || cost_has_var(&r, area.p, v);
+    if (!area.p || params) { /* not known from the sizes alone: all pairs */
+        area.p = cost_poly_new(&r);
+        fmpq_mpoly_mul(area.p, r.dim[DIM_NQ], r.dim[DIM_N], r.ctx);
+    }
+    set_cost(kernelized, &r, area.p, rates);
+    set_cost(direct, &r, area.p, rates);
+    cost_ring_free(&r);
 }

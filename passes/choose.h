@@ -20,10 +20,9 @@ void choose_rates_init(struct choose_rates *r);
 /* NULL if there is no such schedule. */
 struct choose_rate *choose_rate_find(struct choose_rates *r, const char *schedule);
 
-/* Sets p->cost to the algorithm's FLOPs (functions counting several) times the rate of p's
- * schedule. The ring's dims are those of p's function, each its own variable; area: of the mask, a
- * polynomial in them. */
-void choose_set_cost(struct tile_prog *p, struct cost_ring *r, const struct cost *algorithm,
-                     const cost_poly *area, const struct choose_rates *rates);
+/* Sets the cost of both forms of a program: the algorithm's FLOPs (functions counting several)
+ * times the rate of its schedule. Their functions have the same dims, params and mask. */
+void choose_between(struct arena *a, struct tile_prog *kernelized, struct tile_prog *direct,
+                    struct choose_rates *rates);
 
 #endif

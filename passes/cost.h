@@ -54,6 +54,8 @@ cost_poly *cost_axis_size(struct cost_ring *r, const struct ir_func *f, uint8_t 
 /* *to += scale * a * b */
 void cost_add_mul(struct cost_ring *r, cost_poly *to, slong scale, const cost_poly *a,
                   const cost_poly *b);
+/* The least common multiple of positive numbers. */
+int64_t cost_lcm(int64_t a, int64_t b);
 /* *to *= the polynomial in var that is 1 at x[k] and 0 at the other places of x[0..n) */
 void cost_times_basis(struct cost_ring *r, cost_poly *to, slong var, const int64_t *x, int n,
                       int k);
@@ -108,6 +110,8 @@ int64_t cost_area_count(struct cost_ring *r, const struct ir_func *f, bool last,
  * nothing, 1 some, 2 all; false if that depends on what only a run knows. n is at most 1 << 13. */
 bool cost_mask_tiles(struct cost_ring *r, const struct ir_func *f, const int64_t *at, int64_t n,
                      int64_t tq, int64_t tk, uint8_t *out);
+/* Which nodes f's mask is made of, of f->nnodes. */
+bool *cost_mask_nodes(struct cost_ring *r, const struct ir_func *f);
 /* Why the area cannot be known before run time, or NULL. */
 const char *cost_mask_unknown(struct cost_ring *r, const struct ir_func *f);
 

@@ -35,9 +35,8 @@ struct fit {
 
 /* ---- counting ---- */
 
-/* Nodes the mask is made of. */
-static bool *
-mask_nodes(struct cost_ring *r, const struct ir_func *f)
+bool *
+cost_mask_nodes(struct cost_ring *r, const struct ir_func *f)
 {
     ir_ref mask = f->root[ROOT_MASK];
     bool *used = ARENA_ARRAY(r->arena, bool, f->nnodes + 1);
@@ -53,7 +52,7 @@ cost_mask_unknown(struct cost_ring *r, const struct ir_func *f)
 {
     const ir_axes pair = (ir_axes)1 << AX_i | (ir_axes)1 << AX_j;
     ir_ref mask = f->root[ROOT_MASK];
-    const bool *used = mask_nodes(r, f);
+    const bool *used = cost_mask_nodes(r, f);
     for (ir_ref n = 1; n < f->nnodes; n++) {
         const struct ir_node *x = &f->nodes[n];
         if (used[n] && x->op == IR_param && f->params[x->attr.id].rank)
@@ -169,7 +168,7 @@ count_pairs(struct cost_ring *r, const struct ir_func *f, bool last, const int64
     if (sum > MAX_COUNT || n > MAX_COUNT || rows > MAX_COUNT || cost_mask_unknown(r, f))
         return -1;
     struct rows x;
-    rows_init(&x, f, mask_nodes(r, f), at, large, at[r->area]);
+    rows_init(&x, f, cost_mask_nodes(r, f), at, large, at[r->area]);
     sum = 0;
     for (int64_t i = n - rows; i < n; i++) {
         next_row(&x, i);
@@ -198,7 +197,7 @@ cost_mask_tiles(struct cost_ring *r, const struct ir_func *f, const int64_t *at,
     if (cost_mask_unknown(r, f))
         return false;
     if (f->root[ROOT_MASK])
-        rows_init(&x, f, mask_nodes(r, f), sizes, 0, 0);
+        rows_init(&x, f, cost_mask_nodes(r, f), sizes, 0, 0);
     for (int64_t i = 0; i < n; i++) {
         int64_t rows = i / tq * tq + tq > n ? n % tq : tq;
         if (f->root[ROOT_MASK])
@@ -545,15 +544,8 @@ static int64_t
 common_multiple(const struct numbers *s)
 {
     int64_t all = 1;
-    for (int k = 0; k < s->periods && all <= MAX_PERIOD; k++) {
-        int64_t a = all, b = s->period[k];
-        while (b) {
-            int64_t c = a % b;
-            a = b;
-            b = c;
-        }
-        all *= s->period[k] / a;
-    }
+    for (int k = 0; k < s->periods && all <= MAX_PERIOD; k++)
+        all = cost_lcm(all, s->period[k]);
     return all <= MAX_PERIOD ? all : 0;
 }
 
@@ -659,7 +651,7 @@ cost_area_find(struct cost_ring *r, struct ir_func *f, bool last, bool rect, con
         fmpq_mpoly_mul(out->p, last ? cost_poly_num(r, 1) : r->dim[DIM_NQ], r->dim[DIM_N], r->ctx);
         return;
     }
-    struct fit t = {.r = r, .f = f, .a = out, .rect = rect && !last, .used = mask_nodes(r, f)};
+    struct fit t = {.r = r, .f = f, .a = out, .rect = rect && !last, .used = cost_mask_nodes(r, f)};
     if ((out->why = cost_mask_unknown(r, f)) != NULL)
         return;
     if (f->dims[DIM_N].size > 0) { /* one number */

@@ -225,7 +225,6 @@ compares_pairs(const struct count *c)
 void
 cost_axis(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry, struct cost *out)
 {
-    static const slong bytes[] = {[TYPE_F32] = 4, [TYPE_F64] = 8};
     struct count c;
     count_init(&c, r, f, entry);
     cost_poly **q = out->q, *kept = sums(&c);
@@ -239,13 +238,13 @@ cost_axis(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry, s
         if (ir_ops[f->nodes[n].op].props & IRP_TRANS)
             fmpq_mpoly_add(q[COST_CALLS], q[COST_CALLS], flops, r->ctx);
     }
-    fmpq_mpoly_scalar_mul_si(kept, kept, bytes[f->acc], r->ctx);
-    fmpq_mpoly_scalar_mul_si(q[COST_BYTES], tensors(&c), bytes[f->type], r->ctx);
+    fmpq_mpoly_scalar_mul_si(kept, kept, ir_type_bytes[f->acc], r->ctx);
+    fmpq_mpoly_scalar_mul_si(q[COST_BYTES], tensors(&c), ir_type_bytes[f->type], r->ctx);
     cost_add_mul(r, q[COST_BYTES], 2, kept, cost_poly_num(r, 1));
     if (entry != COST_STEP_STATE)
         fmpq_mpoly_set(q[COST_SPACE], kept, r->ctx);
     if (compares_pairs(&c))
-        cost_add_mul(r, q[COST_SPACE], bytes[f->acc],
+        cost_add_mul(r, q[COST_SPACE], ir_type_bytes[f->acc],
                      elements(&c, (ir_axes)1 << AX_b | (ir_axes)1 << AX_h | (ir_axes)1 << AX_i |
                                       (ir_axes)1 << AX_j, READS_Q), cost_poly_num(r, 1));
     fmpq_mpoly_set(q[COST_STATE], kept, r->ctx);
@@ -254,6 +253,6 @@ cost_axis(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry, s
         fmpq_mpoly_mul(cache, r->dim[DIM_G], key_width(&c), r->ctx);
         fmpq_mpoly_mul(cache, cache, r->dim[DIM_N], r->ctx);
         fmpq_mpoly_zero(q[COST_STATE], r->ctx);
-        cost_add_mul(r, q[COST_STATE], bytes[f->type], cache, r->dim[DIM_B]);
+        cost_add_mul(r, q[COST_STATE], ir_type_bytes[f->type], cache, r->dim[DIM_B]);
     }
 }

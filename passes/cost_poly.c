@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include <flint/fmpq_mpoly_factor.h>
+#include <flint/ulong_extras.h>
 
 const char *const cost_names[COST_QUANTITIES] = {"flops", "calls", "bytes", "space", "state"};
 
@@ -104,6 +104,12 @@ cost_add_mul(struct cost_ring *r, cost_poly *to, slong scale, const cost_poly *a
     fmpq_mpoly_scalar_mul_si(t, t, scale, r->ctx);
     fmpq_mpoly_add(to, to, t, r->ctx);
     fmpq_mpoly_clear(t, r->ctx);
+}
+
+int64_t
+cost_lcm(int64_t a, int64_t b)
+{
+    return a / (int64_t)n_gcd((ulong)a, (ulong)b) * b;
 }
 
 void

@@ -132,11 +132,5 @@ cost_reach(struct cost_ring *ring, const struct ir_func *f, const bool *used, co
 double
 cost_mask_reach(struct cost_ring *ring, const struct ir_func *f, const int64_t *at)
 {
-    bool *used = ARENA_ARRAY(ring->arena, bool, f->nnodes + 1);
-    ir_ref mask = f->root[ROOT_MASK];
-    used[mask] = mask != 0;
-    for (ir_ref n = mask; n > 0; n--)
-        for (int k = 0; used[n] && k < f->nodes[n].nargs; k++)
-            used[f->nodes[n].arg[k]] = true;
-    return mask ? cost_reach(ring, f, used, at, 0, 0) : 0;
+    return f->root[ROOT_MASK] ? cost_reach(ring, f, cost_mask_nodes(ring, f), at, 0, 0) : 0;
 }

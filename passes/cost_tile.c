@@ -21,8 +21,7 @@ enum {
 static int64_t
 buffer_bytes(const struct tile_prog *p, const struct tile_buf *b, const int64_t *dims)
 {
-    static const int64_t size[] = {[TYPE_F32] = 4, [TYPE_F64] = 8};
-    int64_t each = size[b->elem == ELEM_IO ? p->func->type : p->func->acc];
+    int64_t each = ir_type_bytes[b->elem == ELEM_IO ? p->func->type : p->func->acc];
     if (b->elem == ELEM_TABLE)
         return 0;
     return tx_eval(p, b->planes, dims, NULL) * tx_eval(p, b->rows, dims, NULL) *

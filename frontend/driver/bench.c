@@ -58,10 +58,7 @@ row_now(const struct bench_series *s)
     if (!bench_chooses(s) || tx_eval(u->direct_prog, u->direct_prog->cost, s->of->at, NULL) >=
                                  tx_eval(u->prog, u->prog->cost, s->of->at, NULL))
         return s->row;
-    for (int m = 1; m < s->of->nrows; m++)
-        if (s->of->rows[m].kind == COST_FORWARD)
-            return &s->of->rows[m];
-    return s->row;
+    return cost_direct_row(s->of);
 }
 
 void
@@ -296,12 +293,9 @@ static int
 add_program(struct bench_report *r, struct cost_program *p)
 {
     struct unit *u = &p->u;
-    struct cost_row *direct = NULL;
+    struct cost_row *direct = cost_direct_row(p);
     bool both = (r->o->direct || r->o->calibrate) && u->direct_prog,
          chooses = u->direct_prog && u->direct_prog->cost;
-    for (int m = 1; m < p->nrows; m++)
-        if (p->rows[m].kind == COST_FORWARD)
-            direct = &p->rows[m];
     int rc = add_series(r, p, &p->rows[0], p->rows[0].label, NULL);
     if (rc == EXIT_OK && both && chooses)
         rc = add_series(r, p, &p->rows[0],

@@ -281,32 +281,14 @@ static int
 prepare_choice(struct unit *u, const struct options *o)
 {
     struct choose_rates rates;
-    struct cost_ring r;
-    struct cost_area area;
     if (!parse_rates(o, &rates))
         return EXIT_USAGE;
     if (u->source_func->kernelize != KERNELIZE_AUTO)
         return EXIT_OK;
     if (!unit_direct(u, o))
         return EXIT_ENV;
-    if (!u->direct)
-        return EXIT_OK;
-    cost_ring_init(&r, u->func, u->arena);
-    int64_t *at = ARENA_ARRAY(u->arena, int64_t, r.nvars);
-    bool *known = ARENA_ARRAY(u->arena, bool, r.nvars), params = false;
-    cost_area_find(&r, u->func, false, true, at, known, &area);
-    for (slong v = (slong)u->func->ndims; area.p && v < r.area; v++)
-        params = params || cost_has_var(&r, area.p, v);
-    cost_poly *pairs = cost_poly_new(&r);
-    fmpq_mpoly_mul(pairs, r.dim[DIM_NQ], r.dim[DIM_N], r.ctx);
-    struct { struct ir_func *f; struct tile_prog *p; } form[] = {{u->func, u->prog},
-                                                                 {u->direct, u->direct_prog}};
-    for (int k = 0; k < 2; k++) {
-        struct cost c;
-        cost_axis(&r, form[k].f, COST_FORWARD, &c);
-        choose_set_cost(form[k].p, &r, &c, area.p && !params ? area.p : pairs, &rates);
-    }
-    cost_ring_free(&r);
+    if (u->direct)
+        choose_between(u->arena, u->prog, u->direct_prog, &rates);
     return EXIT_OK;
 }
 
@@ -400,13 +382,18 @@ unit_jit_program(struct unit *u, const struct options *o, const struct tile_prog
 }
 
 int
-unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct cg_jit **jit,
-         const struct attn_kernel **kernel)
+unit_prepare(struct unit *u, const struct options *o)
 {
     int rc = unit_lower(u, o);
     if (rc == EXIT_OK)
         rc = unit_passes(u, o);
-    if (rc == EXIT_OK)
-        rc = unit_schedule(u, o);
+    return rc == EXIT_OK ? unit_schedule(u, o) : rc;
+}
+
+int
+unit_jit(struct unit *u, const struct options *o, struct cg_module **m, struct cg_jit **jit,
+         const struct attn_kernel **kernel)
+{
+    int rc = unit_prepare(u, o);
     return rc == EXIT_OK ? unit_jit_program(u, o, NULL, m, jit, kernel) : rc;
 }

@@ -54,24 +54,6 @@ add_rows(struct cost_program *p)
         add_row(p, "direct", p->u.direct, p->u.direct_prog, COST_STEP_CACHE);
 }
 
-/* Tokens that fill whole tiles of every schedule: the least common multiple of the extents. */
-static int64_t
-whole_tiles(const struct schedule_tuning *t)
-{
-    const int64_t extent[3] = {t->query_tile, t->key_tile, t->chunk};
-    int64_t all = 1;
-    for (int k = 0; k < 3; k++) {
-        int64_t a = all, b = extent[k];
-        while (b) {
-            int64_t c = a % b;
-            a = b;
-            b = c;
-        }
-        all *= extent[k] / a;
-    }
-    return all;
-}
-
 void
 cost_derive(struct cost_program *p)
 {
@@ -88,18 +70,14 @@ cost_open(struct cost_program *p, const char *path, const struct options *o)
 {
     int rc = unit_open(&p->u, path, o);
     if (rc == EXIT_OK)
-        rc = unit_lower(&p->u, o);
-    if (rc == EXIT_OK)
-        rc = unit_passes(&p->u, o);
-    if (rc == EXIT_OK)
-        rc = unit_schedule(&p->u, o);
+        rc = unit_prepare(&p->u, o);
     if (rc != EXIT_OK)
         return rc;
     struct schedule_tuning t;
     if (!unit_direct(&p->u, o))
         return EXIT_ENV;
     if (unit_tuning(o, &t) == EXIT_OK)
-        p->tile = whole_tiles(&t);
+        p->tile = cost_lcm(cost_lcm(t.query_tile, t.key_tile), t.chunk);
     cost_ring_init(&p->ring, p->u.func, p->u.arena);
     if (!cost_sizes_given(p, o))
         return EXIT_USAGE;

@@ -106,6 +106,8 @@ struct cost_crossings {
 };
 int cost_row_cross(struct cost_row *a, struct cost_row *b, enum cost_quantity q,
                    struct cost_crossings *out);
+/* The forward row of the direct form, or NULL. */
+struct cost_row *cost_direct_row(struct cost_program *p);
 /* Two different rows of the same entry. */
 bool cost_comparable(const struct cost_row *a, const struct cost_row *b);
 /* The value of an area at these sizes is an upper bound. */

@@ -309,6 +309,15 @@ cost_row_missing(struct cost_row *row, enum cost_quantity q)
     return name ? name : "n";
 }
 
+struct cost_row *
+cost_direct_row(struct cost_program *p)
+{
+    for (int k = 1; k < p->nrows; k++)
+        if (p->rows[k].kind == COST_FORWARD)
+            return &p->rows[k];
+    return NULL;
+}
+
 bool
 cost_comparable(const struct cost_row *a, const struct cost_row *b)
 {

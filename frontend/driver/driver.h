@@ -79,6 +79,8 @@ int unit_open(struct unit *u, const char *path, const struct options *o);
 int unit_lower(struct unit *u, const struct options *o);     /* to the axis IR, assertions proven */
 int unit_passes(struct unit *u, const struct options *o);
 int unit_schedule(struct unit *u, const struct options *o);
+/* From an open unit to its schedules. */
+int unit_prepare(struct unit *u, const struct options *o);
 /* Makes u->direct and u->direct_prog of a program that is kernelized (and read as source), by the
  * same passes, if they are not there. False after an error was reported. */
 bool unit_direct(struct unit *u, const struct options *o);

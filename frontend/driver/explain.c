@@ -68,11 +68,7 @@ static int64_t
 pays_from(struct cost_program *p, const char **missing)
 {
     struct cost_crossings x;
-    struct cost_row *direct = NULL;
-    for (int k = 1; k < p->nrows; k++)
-        if (p->rows[k].kind == COST_FORWARD)
-            direct = &p->rows[k];
-    int n = cost_row_cross(&p->rows[0], direct, COST_FLOPS, &x);
+    int n = cost_row_cross(&p->rows[0], cost_direct_row(p), COST_FLOPS, &x);
     *missing = x.missing;
     return n < 0 ? -1 : n > 0 && x.at[n - 1].sign < 0 ? x.at[n - 1].n : 0;
 }
