@@ -263,7 +263,7 @@ row_range(const struct cost_row *row, int64_t *from, int64_t *multiple)
     const struct cost_area *a = row->kind == COST_FORWARD ? &row->of->all : &row->of->last;
     int64_t n = a->p ? cost_area_from(a, row->of->at) : 1;
     *from = n > *from ? n : *from;
-    *multiple = a->p && a->multiple > *multiple ? a->multiple : *multiple;
+    *multiple = a->p ? cost_lcm(*multiple, a->multiple) : *multiple;
 }
 
 int

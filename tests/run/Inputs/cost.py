@@ -351,6 +351,10 @@ assert [D for D, _ in said] == [16, 32, 64] and 2100 < said[2][1] < 2200, said
 near = write("near_first", "sim = exp(q·k); mask = i*j < 10;")
 for x in cost([near, everything], {"D": 8})["crossovers"]:
     assert x["from"] == (10 if x["entry"] == "forward" else 11), x
+fours = write("fours", "sim = exp(q·k); normalize = 1; mask = mod(j, 4) == 0;")
+sixes = write("sixes", "sim = exp(q·k); normalize = 1; mask = mod(j, 6) == 0;")
+for x in cost([fours, sixes], {"D": 8})["crossovers"]:   # where both formulas hold
+    assert x["multiple"] == 12, x
 strided = write("strided", "param w = 3; sim = exp(q·k); causal; mask = mod(i - j, w) == 0;")
 over = cost([strided, square], {"D": 8}, "--over", "w=2:4")["over"]
 for w in (2, 4):
