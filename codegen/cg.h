@@ -134,6 +134,8 @@ val cg_plan(struct cg *g);
 void cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p,
                 const struct cg_target *t);
 void cg_release(struct cg *g);
+/* Gives a function of the module the instruction set of the target. */
+void cg_attributes(struct cg *g, val fn);
 /* ---- abi.c ---- */
 void cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprogs,
                  const struct cg_options *o, val *const *phases, const val *plans);

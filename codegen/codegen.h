@@ -12,7 +12,7 @@ struct cg_target {
     int isa;
     enum cg_arch arch;
     const char *triple, *cpu, *features;
-    int bits, fma, mr, nv;
+    int bits, fma, mr, nv, sr, sv;
 };
 extern const struct cg_target cg_targets[];
 extern const int cg_target_count;

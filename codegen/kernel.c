@@ -183,8 +183,8 @@ flag_attribute(struct cg *g, val fn, LLVMAttributeIndex at, const char *name, ui
     LLVMAddAttributeAtIndex(fn, at, LLVMCreateEnumAttribute(g->ctx, kind, value));
 }
 
-static void
-target_attributes(struct cg *g, val fn)
+void
+cg_attributes(struct cg *g, val fn)
 {
     char bits[16];
     snprintf(bits, sizeof bits, "%d", g->t->bits);
@@ -302,7 +302,7 @@ build_phase(struct cg *g, const struct tile_stmt *s, int number)
     LLVMTypeRef ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 4, 0);
     g->fn = LLVMAddFunction(g->mod, name, ty);
     LLVMSetLinkage(g->fn, LLVMInternalLinkage);
-    target_attributes(g, g->fn);
+    cg_attributes(g, g->fn);
     for (unsigned k = 1; k <= 3; k++)
         flag_attribute(g, g->fn, k, "noalias", 0);
     LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "entry");
@@ -326,7 +326,7 @@ cg_phases(struct cg *g, val *out)
 {
     int n = 0;
     g->matmul = cg_build_matmul(g);
-    target_attributes(g, g->matmul);
+    cg_attributes(g, g->matmul);
     for (const struct tile_stmt *s = g->p->body; s; s = s->next) {
         if (n >= ATTN_MAX_PHASES)
             ICE("more than %d phases", ATTN_MAX_PHASES);

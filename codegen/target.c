@@ -8,8 +8,8 @@
 #include "runtime/attn.h"
 
 const struct cg_target cg_targets[] = {
-#define TARGET(name, isa, arch, triple, cpu, features, bits, fma, mr, nv) \
-    {#name, isa, CG_ARCH_##arch, triple, cpu, features, bits, fma, mr, nv},
+#define TARGET(name, isa, arch, triple, cpu, features, bits, fma, mr, nv, sr, sv) \
+    {#name, isa, CG_ARCH_##arch, triple, cpu, features, bits, fma, mr, nv, sr, sv},
 #include "codegen/targets.def"
 };
 const int cg_target_count = sizeof cg_targets / sizeof *cg_targets;

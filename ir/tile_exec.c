@@ -36,11 +36,17 @@ arg_at(struct exec *e, uint32_t what, int64_t b, int64_t h, int64_t row, int64_t
 num *
 exec_at(struct exec *e, const tile_view *v, int64_t r, int64_t c)
 {
+    return exec_at_plane(e, v, 0, r, c);
+}
+
+num *
+exec_at_plane(struct exec *e, const tile_view *v, int64_t after, int64_t r, int64_t c)
+{
     const struct tile_buf *b = &e->p->bufs[v->buf];
     if (r < 0 || r >= exec_x(e, v->rows) || c < 0 || c >= exec_x(e, v->cols))
         ICE("schedule %s: %s is read outside its view", e->p->schedule, b->name);
     int64_t row = exec_x(e, v->row) + r, col = exec_x(e, v->col) + c;
-    int64_t plane = v->b ? exec_x(e, v->b) : 0;
+    int64_t plane = (v->b ? exec_x(e, v->b) : 0) + after;
     if (b->kind == BUF_ARG)
         return arg_at(e, b->arg, plane, exec_x(e, v->h), row, col);
     if (plane < 0 || plane >= e->planes[v->buf] || row < 0 || row >= e->rows[v->buf] || col < 0 ||
@@ -323,6 +329,71 @@ exec_matmul(struct exec *e, const struct tile_stmt *s)
             mul_add(e, exec_at(e, &s->v[0], r, c),
                     *exec_at(e, &s->v[1], s->num[0] ? k : r, s->num[0] ? r : k),
                     *exec_at(e, &s->v[2], k, c));
+}
+
+/* Queries that come before the first key (negative: keys before the first query). */
+static int64_t
+scan_offset(struct exec *e, const struct tile_stmt *s, int64_t *keys)
+{
+    const tile_view *q = &s->v[2], *k = &s->v[3];
+    int64_t queries = exec_x(e, s->num[0] ? q->cols : q->rows);
+    *keys = exec_x(e, s->num[0] ? k->cols : k->rows);
+    return queries - *keys;
+}
+
+static num
+scan_feature(struct exec *e, const struct tile_stmt *s, int which, int64_t head, int64_t token,
+             int64_t feature)
+{
+    bool turned = s->num[0] == 1;
+    return *exec_at_plane(e, &s->v[which], head, turned ? feature : token,
+                          turned ? token : feature);
+}
+
+/* v1 += the key's features times v4[t], or times 1. */
+static void
+scan_key(struct exec *e, const struct tile_stmt *s, int64_t t)
+{
+    bool sum = s->op == TILE_scansum;
+    EACH(e, &s->v[1], f, m) {
+        num x = scan_feature(e, s, 3, 0, t, sum ? m : f);
+        num *to = exec_at(e, &s->v[1], f, m);
+        if (sum)
+            *to = num_add(e->in->dom, *to, x);
+        else
+            mul_add(e, to, x, *exec_at(e, &s->v[4], t, m));
+        e->count->other += sum;
+    }
+}
+
+static void
+scan_query(struct exec *e, const struct tile_stmt *s, int64_t t)
+{
+    bool sum = s->op == TILE_scansum;
+    int64_t spread = exec_x(e, s->v[0].cols);
+    for (int64_t h = 0; h < exec_x(e, s->x[0]); h++)
+        EACH(e, &s->v[1], f, m)
+            mul_add(e, exec_at_plane(e, &s->v[0], h, t, sum ? m % spread : m),
+                    scan_feature(e, s, 2, h, t, sum ? m : f), *exec_at(e, &s->v[1], f, m));
+}
+
+void
+exec_scan(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t keys, ahead = scan_offset(e, s, &keys);
+    for (int64_t t = 0; t < ahead; t++)
+        scan_query(e, s, t);
+    for (int64_t t = 0; t < keys; t++) {
+        scan_key(e, s, t);
+        if (t + ahead >= 0)
+            scan_query(e, s, t + ahead);
+    }
+}
+
+void
+exec_scansum(struct exec *e, const struct tile_stmt *s)
+{
+    exec_scan(e, s);
 }
 
 void

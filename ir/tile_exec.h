@@ -24,8 +24,9 @@ struct exec {
 
 /* ---- tile_exec.c ---- */
 int64_t exec_x(const struct exec *e, tx_ref x);
-/* Element (r, c) of a view, checked. */
+/* Element (r, c) of a view, checked; of a plane so many after the one it names. */
 num *exec_at(struct exec *e, const tile_view *v, int64_t r, int64_t c);
+num *exec_at_plane(struct exec *e, const tile_view *v, int64_t after, int64_t r, int64_t c);
 /* The node of a map at row r, column c and third index t. */
 num exec_value(struct exec *e, const struct tile_stmt *s, int64_t r, int64_t c, int64_t t);
 

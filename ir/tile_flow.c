@@ -54,6 +54,12 @@ add_work(struct exec *e, const struct tile_stmt *s)
         e->count->mul_add += elements(e, &s->v[0]) * exec_x(e, s->v[2].rows);
     } else if (s->op == TILE_rowdot) {
         e->count->mul_add += elements(e, &s->v[1]);
+    } else if (s->op == TILE_scan || s->op == TILE_scansum) {
+        int64_t state = elements(e, &s->v[1]);
+        int64_t queries = exec_x(e, s->num[0] ? s->v[2].cols : s->v[2].rows);
+        int64_t keys = exec_x(e, s->num[0] ? s->v[3].cols : s->v[3].rows);
+        *(s->op == TILE_scan ? &e->count->mul_add : &e->count->other) += keys * state;
+        e->count->mul_add += queries * state * exec_x(e, s->x[0]);
     }
 }
 

@@ -254,6 +254,8 @@ static const struct {
 } num_range[TILE_OP_COUNT] = {
     [TILE_compare] = {{IR_lt}, {IR_ne}},
     [TILE_matmul] = {{0}, {1}},
+    [TILE_scan] = {{0}, {1}},
+    [TILE_scansum] = {{0}, {1}},
     [TILE_table] = {{2}, {TILE_MAX_DEGREE}},
     [TILE_features] = {{2, 0}, {TILE_MAX_DEGREE, 1}},
     [TILE_weights] = {{0}, {1}},

@@ -96,9 +96,32 @@ tile_view linear_z_view(struct linear *l, const struct block *b, tx_ref plane, t
 /* The plane of the block's sums that the current query head reads. */
 tx_ref linear_query_plane(struct linear *l, const struct block *b);
 
+/* The features of one block for one key chunk, and what multiplies their sums. */
+struct key_features {
+    tile_view tile;          /* [tokens, features]; BLOCK_ONE: [1, tokens] */
+    tile_view weights;       /* of the monomials, or unset */
+    ir_ref scale;            /* the same for all keys, or 0 */
+    tx_ref lo, width;        /* first table row, entries per row (BLOCK_ROTATED) */
+    tx_ref at, count;        /* first feature, how many */
+};
+
+/* Those of one part of a block; of a rotated one, of the rows of its table from lo on. */
+struct key_features linear_key_features(struct linear *l, struct block *b, tx_ref lo,
+                                        struct stmt_list *work);
+/* The query features that term t multiplies the sums of its block by; of a rotated block, those of
+ * the table rows from lo on that make up a part. BLOCK_ONE: [1, tokens]. */
+struct query_features {
+    tile_view tile;
+    tx_ref at, count;        /* first feature, how many */
+};
+struct query_features linear_query_features(struct linear *l, const struct term *t, tx_ref lo,
+                                            struct stmt_list *work);
+/* V of the current chunk, with rows that a key mask hides zeroed (0 * NaN must not leak). */
+tile_view linear_visible_values(struct linear *l);
+
 /* F for the key chunk and what is summed from it, for one part of a block: `before` clears the
  * sums, `work` adds one chunk, `after` weighs the finished sums (nothing if l->running). */
-void linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref part,
+void linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref lo,
                      struct stmt_list *work, struct stmt_list *before, struct stmt_list *after);
 
 /* Adds to acc and den what the terms that share the query factor and block of term `first` read

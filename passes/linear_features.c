@@ -192,10 +192,9 @@ tile_view
 linear_doubled_tile(struct linear *l, ir_ref n, uint8_t axis, bool key)
 {
     struct sched *s = &l->s;
-    tx_ref zero = tx_num(s->p, 0), size = tx_axis(s->p, axis);
+    tx_ref size = tx_axis(s->p, axis);
     tx_ref twice = tx_op2(s->p, TX_ADD, size, size), rows = key ? s->nj : s->ni;
-    uint32_t buf = local_buf(s, "w", key ? s->max_nj : s->max_ni, twice);
-    tile_view dst = view_of(buf, zero, zero, rows, twice, zero);
+    tile_view dst = local_tile(s, "w", !key, key ? s->max_nj : s->max_ni, twice, rows, twice);
     struct tile_stmt *d = tile_stmt_new(s->p, TILE_double);
     d->v[0] = dst;
     if (s->f->nodes[n].op == IR_input)
@@ -235,8 +234,7 @@ linear_whole_tile(struct linear *l, ir_ref n, uint8_t axis, bool key)
            rows = key ? s->nj : s->ni;
     if (kind == BLOCK_VECTOR)
         return vector_tile(s, n, axis);
-    uint32_t buf = local_buf(s, "f", key ? s->max_nj : s->max_ni, count);
-    tile_view dst = view_of(buf, zero, zero, rows, count, zero);
+    tile_view dst = local_tile(s, "f", !key, key ? s->max_nj : s->max_ni, count, rows, count);
     if (kind == BLOCK_ROTATED) {
         tile_view doubled = linear_doubled_tile(l, x.arg[0], x.attr.axis, key);
         tx_ref all = tx_rows(s->p, tx_axis(s->p, x.attr.axis), x.attr.num);

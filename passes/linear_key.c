@@ -85,9 +85,8 @@ linear_query_plane(struct linear *l, const struct block *b)
                   b->per_head ? l->s.at[1] : l->s.hk);
 }
 
-/* V of the current chunk, with rows that a key mask hides zeroed (0 * NaN must not leak). */
-static tile_view
-visible_values(struct linear *l)
+tile_view
+linear_visible_values(struct linear *l)
 {
     struct sched *s = &l->s;
     struct ir_func *f = s->f;
@@ -106,18 +105,9 @@ zero_new(struct tile_prog *p, tile_view v)
     return z;
 }
 
-/* The features of one block for one key chunk, and what multiplies their sums. */
-struct key_features {
-    tile_view tile;          /* [tokens, features]; unset for BLOCK_ONE */
-    tile_view weights;       /* of the monomials, or unset */
-    ir_ref scale;            /* the same for all keys, or 0 */
-    tx_ref lo, width;        /* first table row, entries per row (BLOCK_ROTATED) */
-    tx_ref at, count;        /* first feature, how many */
-};
-
-/* A part of the rotation table: its rows [lo, lo + step) give the block's features. */
+/* A part of the rotation table: its rows from lo on give the block's features. */
 static void
-rotated_features(struct linear *l, struct block *b, tx_ref part, struct stmt_list *work,
+rotated_features(struct linear *l, struct block *b, tx_ref lo, struct stmt_list *work,
                  struct key_features *k)
 {
     struct sched *s = &l->s;
@@ -125,8 +115,9 @@ rotated_features(struct linear *l, struct block *b, tx_ref part, struct stmt_lis
     tx_ref zero = tx_num(p, 0);
     const struct ir_node mono = s->f->nodes[linear_split_scale(l, b->key, b->axis, &k->scale)];
     k->width = tx_axis(p, mono.attr.axis);
-    tx_ref step = linear_rows_per_part(l, &mono), rows = tx_rows(p, k->width, mono.attr.num);
-    k->lo = tx_op2(p, TX_MUL, part, step);
+    tx_ref step = linear_rows_per_part(l, &mono);
+    tx_ref rows = b->row_hi ? b->row_hi : tx_rows(p, k->width, mono.attr.num);
+    k->lo = lo;
     tx_ref hi = tx_op2(p, TX_MIN, rows, tx_op2(p, TX_ADD, k->lo, step));
     k->at = tx_op2(p, TX_MUL, k->lo, k->width);
     k->count = tx_op2(p, TX_MUL, tx_op2(p, TX_SUB, hi, k->lo), k->width);
@@ -203,27 +194,36 @@ row_total(struct linear *l, tile_view row, struct stmt_list *work)
     return t;
 }
 
+struct key_features
+linear_key_features(struct linear *l, struct block *b, tx_ref lo, struct stmt_list *work)
+{
+    struct key_features k = {.at = tx_num(l->s.p, 0), .count = b->count};
+    if (b->kind == BLOCK_ROTATED)
+        rotated_features(l, b, lo, work, &k);
+    else if (b->kind == BLOCK_ONE)
+        k.tile = number_row(l, b->key);
+    else
+        k.tile = linear_whole_tile(l, b->key, b->axis, true);
+    k.tile = linear_decay_features(l, b, b->key, true, k.tile, work);
+    return k;
+}
+
 void
-linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref part,
+linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref lo,
                 struct stmt_list *work, struct stmt_list *before, struct stmt_list *after)
 {
     struct sched *s = &l->s;
     struct tile_prog *p = s->p;
-    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
-    struct key_features k = {.at = zero, .count = b->count};
+    tx_ref one = tx_num(p, 1);
     bool one_row = b->kind == BLOCK_ONE;
-    if (b->kind == BLOCK_ROTATED)
-        rotated_features(l, b, part, work, &k);
-    else
-        k.tile = one_row ? number_row(l, b->key) : linear_whole_tile(l, b->key, b->axis, true);
-    k.tile = linear_decay_features(l, b, b->key, true, k.tile, work);
+    struct key_features k = linear_key_features(l, b, lo, work);
     if (b->matrix) {
         tile_view st = linear_state_view(l, b, plane, k.at, k.count);
         struct tile_stmt *mm = tile_stmt_new(p, TILE_matmul);
         stmt_add(before, zero_new(p, st));
         mm->v[0] = st;
         mm->v[1] = k.tile;
-        mm->v[2] = visible_values(l);
+        mm->v[2] = linear_visible_values(l);
         mm->num[0] = !one_row;
         stmt_add(work, mm);
         weigh_sums(l, &k, st, false, after);
@@ -254,7 +254,10 @@ key_block(struct linear *l, struct block *b, tx_ref plane, tx_ref part, tx_ref f
     sched_start(s, &work);
     s->at[3] = tx_var(p, var);
     s->nj = tx_op2(p, TX_MIN, s->max_nj, tx_op2(p, TX_SUB, tx_dim(p, DIM_N), s->at[3]));
-    linear_key_part(l, b, plane, tx_op2(p, TX_SUB, part, first), &work, &before, &after);
+    tx_ref number = tx_op2(p, TX_SUB, part, first);
+    if (b->kind == BLOCK_ROTATED)
+        number = tx_op2(p, TX_MUL, number, linear_rows_per_part(l, mono_of(l, b->key, b->axis)));
+    linear_key_part(l, b, plane, number, &work, &before, &after);
     stmt_splice(&body, &s->key);
     stmt_splice(&body, &work);
     stmt_splice(&all, &s->query);

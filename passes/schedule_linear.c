@@ -66,6 +66,57 @@ query_scale(struct linear *l, const struct block *b, ir_ref scale, bool *weighte
     return scale ? ir_op2(l->s.f, IR_mul, scale, key_scale, nowhere) : key_scale;
 }
 
+/* Rotated features: rows [lo, hi) of the table. */
+static void
+rotated_queries(struct linear *l, const struct term *t, tx_ref lo, struct stmt_list *work,
+                struct query_features *q)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    const struct block *b = &l->block[t->block];
+    ir_ref scale, v = linear_split_scale(l, t->query, b->axis, &scale);
+    const struct ir_node mono = s->f->nodes[v];
+    bool weighted = mono.attr.id == 1;
+    scale = query_scale(l, b, scale, &weighted);
+    tx_ref width = tx_axis(p, mono.attr.axis), step = linear_rows_per_part(l, &mono);
+    tx_ref rows = b->row_hi ? b->row_hi : tx_rows(p, width, mono.attr.num);
+    tx_ref hi = tx_op2(p, TX_MIN, rows, tx_op2(p, TX_ADD, lo, step));
+    q->at = tx_op2(p, TX_MUL, lo, width);
+    q->count = tx_op2(p, TX_MUL, tx_op2(p, TX_SUB, hi, lo), width);
+    q->tile = local_tile(s, "f", true, s->max_ni, tx_op2(p, TX_MUL, step, width), s->ni, q->count);
+    tile_view doubled = linear_doubled_tile(l, mono.arg[0], mono.attr.axis, false);
+    stmt_add(work, linear_features_new(l, &mono, q->tile, doubled, lo, hi, weighted));
+    if (!scale)
+        return;
+    bool neutral = ir_side_of(s->f, scale) == SIDE_NEUTRAL;
+    struct tile_stmt *r = tile_stmt_new(p, neutral ? TILE_scale : TILE_rowscale);
+    r->v[0] = q->tile;
+    r->v[1] = scalar_row(s, scale);
+    stmt_add(work, r);
+}
+
+struct query_features
+linear_query_features(struct linear *l, const struct term *t, tx_ref lo, struct stmt_list *work)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    const struct block *b = &l->block[t->block];
+    tx_ref one = tx_num(p, 1);
+    struct query_features q = {.at = tx_num(p, 0), .count = b->count};
+    ir_ref query = t->query ? t->query : ir_const_i(s->f, 1, 1, nowhere);
+    if (b->kind == BLOCK_ONE) {
+        q.tile = local_tile(s, "a", true, one, s->max_ni, one, s->ni);
+        stmt_add(work, map_new(s, TILE_map, q.tile, query, AX_UNIT, AX_i, one, s->ni));
+    } else if (b->kind == BLOCK_ROTATED) {
+        rotated_queries(l, t, lo, work, &q);
+    } else { /* in the order the key side was summed in */
+        q.tile = b->kind == BLOCK_VECTOR ? vector_tile(s, t->query, b->axis)
+                                         : linear_whole_tile(l, t->query, b->axis, false);
+    }
+    q.tile = linear_decay_features(l, b, query, false, q.tile, work);
+    return q;
+}
+
 /* Both terms (num and den) that share a query factor and a block read the same features. */
 void
 linear_read_terms(struct linear *l, int first, bool *done, tile_view acc, tile_view den,
@@ -75,59 +126,33 @@ linear_read_terms(struct linear *l, int first, bool *done, tile_view acc, tile_v
     struct tile_prog *p = s->p;
     const struct term *t = &l->term[first];
     const struct block *b = &l->block[t->block];
-    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
+    tx_ref zero = tx_num(p, 0), lo = zero;
     struct stmt_list work = {0};
-    tile_view f;
-    tx_ref at = zero, count = b->count, lo = 0, step = 0, rows = 0;
     uint32_t var = 0;
     bool across = b->kind == BLOCK_ONE, loop = b->kind == BLOCK_ROTATED;
     s->mixed = &work;
-    if (across) {
-        ir_ref one_node = t->query ? t->query : ir_const_i(s->f, 1, 1, nowhere);
-        f = view_of(local_buf(s, "a", one, s->max_ni), zero, zero, one, s->ni, zero);
-        stmt_add(&work, map_new(s, TILE_map, f, one_node, AX_UNIT, AX_i, one, s->ni));
-    } else if (loop) {
-        ir_ref scale, v = linear_split_scale(l, t->query, b->axis, &scale);
-        const struct ir_node mono = s->f->nodes[v];
-        bool weighted = mono.attr.id == 1;
-        scale = query_scale(l, b, scale, &weighted);
+    if (loop) {
         var = tile_var_add(p, arena_printf(p->arena, "r%u", p->nvars));
-        tx_ref width = tx_axis(p, mono.attr.axis);
-        step = linear_rows_per_part(l, &mono);
-        rows = b->row_hi ? b->row_hi : tx_rows(p, width, mono.attr.num);
         lo = tx_var(p, var);
-        tx_ref hi = tx_op2(p, TX_MIN, rows, tx_op2(p, TX_ADD, lo, step));
-        at = tx_op2(p, TX_MUL, lo, width);
-        count = tx_op2(p, TX_MUL, tx_op2(p, TX_SUB, hi, lo), width);
-        uint32_t buf = local_buf(s, "f", s->max_ni, tx_op2(p, TX_MUL, step, width));
-        f = view_of(buf, zero, zero, s->ni, count, zero);
-        tile_view doubled = linear_doubled_tile(l, mono.arg[0], mono.attr.axis, false);
-        stmt_add(&work, linear_features_new(l, &mono, f, doubled, lo, hi, weighted));
-        if (scale) {
-            struct tile_stmt *r = tile_stmt_new(p, TILE_rowscale);
-            bool neutral = ir_side_of(s->f, scale) == SIDE_NEUTRAL;
-            r->op = neutral ? TILE_scale : TILE_rowscale;
-            r->v[0] = f;
-            r->v[1] = scalar_row(s, scale);
-            stmt_add(&work, r);
-        }
-    } else { /* in the order the key side was summed in */
-        f = b->kind == BLOCK_VECTOR ? vector_tile(s, t->query, b->axis)
-                                    : linear_whole_tile(l, t->query, b->axis, false);
     }
-    f = linear_decay_features(l, b, t->query ? t->query : ir_const_i(s->f, 1, 1, nowhere), false, f,
-                              &work);
+    struct query_features q = linear_query_features(l, t, lo, &work);
     for (int k = first; k < l->nterms; k++) {
         if (l->term[k].block != t->block || l->term[k].query != t->query || done[k])
             continue;
         done[k] = true;
-        stmt_add(&work,
-                 read_out(l, &l->term[k], f, across, l->term[k].values ? acc : den, at, count));
+        stmt_add(&work, read_out(l, &l->term[k], q.tile, across, l->term[k].values ? acc : den,
+                                 q.at, q.count));
     }
-    if (loop)
-        stmt_add(out, stmt_for(s, var, b->row_lo ? b->row_lo : zero, rows, step, &work));
-    else
+    if (loop) {
+        ir_ref scale;
+        const struct ir_node mono = s->f->nodes[linear_split_scale(l, t->query, b->axis, &scale)];
+        tx_ref rows = b->row_hi ? b->row_hi
+                                : tx_rows(p, tx_axis(p, mono.attr.axis), mono.attr.num);
+        stmt_add(out, stmt_for(s, var, b->row_lo ? b->row_lo : zero, rows,
+                               linear_rows_per_part(l, &mono), &work));
+    } else {
         stmt_splice(out, &work);
+    }
 }
 
 static void

@@ -143,7 +143,7 @@ put_pictures(struct str *out, struct cost_program *p, const struct schedule_tuni
                                t->query_tile, t->key_tile));
     else
         str_put(out, "<p>Keys are summed once, in order, into features: no tile pairs queries with "
-                     "keys beyond one chunk.</p>\n");
+                     "keys, except under decay those of one chunk.</p>\n");
 }
 
 /* ---- costs ---- */

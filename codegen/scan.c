@@ -1,0 +1,467 @@
+/* Prefix sums of outer products, read while they grow: state += k[t]' v[t], out[t] += q[t] state.
+ *
+ *     scan(out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m)
+ *
+ * The micro-kernel holds sr x sv vectors of the state in registers while it walks the n tokens:
+ * per token it loads sv vectors of V and of the result, and 2 sr numbers, for 2 sr sv
+ * multiply-adds.
+ * Nothing is computed that a causal sum does not need, the state goes through memory once per
+ * chunk, and a single token (n = 1) updates it and reads it in one pass. Feature f of
+ * token t is q[t*ldq + f], that of head h lies h*pq further on, and its results h*po. Rows of out,
+ * s and v are padded: whole vectors may run past column m. */
+#include "codegen/cg.h"
+
+#include <stdio.h>
+
+enum { MAX_SR = 8, MAX_SV = 8, ARGS = 16 };
+
+struct scan_args {
+    val out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m;
+};
+
+/* A loop that runs at least once, with pointers that advance: `for (i = 0; ++i < n;)`. */
+struct walk {
+    LLVMBasicBlockRef body;
+    val i, p[4];
+};
+
+static struct walk
+walk_open(struct cg *g, const val *start, int n)
+{
+    struct walk w = {.body = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "")};
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
+    val zero = cg_i(g, 0);
+    LLVMBuildBr(g->b, w.body);
+    LLVMPositionBuilderAtEnd(g->b, w.body);
+    w.i = LLVMBuildPhi(g->b, g->i64, "");
+    LLVMAddIncoming(w.i, &zero, &from, 1);
+    for (int k = 0; k < n; k++) {
+        w.p[k] = LLVMBuildPhi(g->b, g->ptr, "");
+        LLVMAddIncoming(w.p[k], (val *)(uintptr_t)&start[k], &from, 1);
+    }
+    return w;
+}
+
+static void
+walk_close(struct cg *g, struct walk *w, const val *next, int n, val count)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
+    LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "");
+    val i = cg_add(g, w->i, cg_i(g, 1));
+    LLVMAddIncoming(w->i, &i, &here, 1);
+    for (int k = 0; k < n; k++)
+        LLVMAddIncoming(w->p[k], (val *)(uintptr_t)&next[k], &here, 1);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, i, count, ""), w->body, done);
+    LLVMPositionBuilderAtEnd(g->b, done);
+}
+
+/* A block of the state while it is in registers. */
+struct block {
+    int sr, sv;
+    val row, col;
+    val state[MAX_SR][MAX_SV];
+};
+
+static val
+state_addr(struct cg *g, const struct scan_args *x, const struct block *b, int i, int j)
+{
+    val row = cg_add(g, b->row, cg_i(g, i)), col = cg_add(g, b->col, cg_i(g, (int64_t)j * g->vl));
+    return cg_at(g, x->s, cg_add(g, cg_mul(g, row, x->lds), col));
+}
+
+/* The number of row i of the block at a token. */
+static val
+feature(struct cg *g, val token, int i)
+{
+    return cg_splat(g, cg_load(g, g->acc, cg_at(g, token, cg_i(g, i))));
+}
+
+/* out of each head += its features times the block. */
+static void
+read_block(struct cg *g, const struct scan_args *x, const struct block *b, val out, val q)
+{
+    const val start[2] = {out, q};
+    struct walk w = walk_open(g, start, 2);
+    val sum[MAX_SV], at[MAX_SV];
+    for (int j = 0; j < b->sv; j++) {
+        at[j] = cg_at(g, w.p[0], cg_i(g, (int64_t)j * g->vl));
+        sum[j] = cg_load(g, g->vec, at[j]);
+    }
+    for (int i = 0; i < b->sr; i++) {
+        val a = feature(g, w.p[1], i);
+        for (int j = 0; j < b->sv; j++)
+            sum[j] = cg_fma(g, a, b->state[i][j], sum[j]);
+    }
+    for (int j = 0; j < b->sv; j++)
+        cg_store(g, sum[j], at[j]);
+    const val next[2] = {cg_at(g, w.p[0], x->po), cg_at(g, w.p[1], x->pq)};
+    walk_close(g, &w, next, 2, x->heads);
+}
+
+static void
+micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, int sv)
+{
+    struct block b = {.sr = sr, .sv = sv, .row = row, .col = col};
+    val first[MAX_SR][MAX_SV], v[MAX_SV];
+    for (int i = 0; i < sr; i++)
+        for (int j = 0; j < sv; j++)
+            first[i][j] = cg_load(g, g->vec, state_addr(g, x, &b, i, j));
+    const val start[4] = {cg_at(g, x->out, col), cg_at(g, x->q, row), cg_at(g, x->k, row),
+                          cg_at(g, x->v, col)};
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
+    struct walk w = walk_open(g, start, 4);
+    val old[MAX_SR][MAX_SV];
+    for (int i = 0; i < sr; i++)
+        for (int j = 0; j < sv; j++) {
+            old[i][j] = LLVMBuildPhi(g->b, g->vec, "");
+            LLVMAddIncoming(old[i][j], &first[i][j], &from, 1);
+        }
+    for (int j = 0; j < sv; j++)
+        v[j] = cg_load(g, g->vec, cg_at(g, w.p[3], cg_i(g, (int64_t)j * g->vl)));
+    for (int i = 0; i < sr; i++) {
+        val a = feature(g, w.p[2], i);
+        for (int j = 0; j < sv; j++)
+            b.state[i][j] = cg_fma(g, a, v[j], old[i][j]);
+    }
+    read_block(g, x, &b, w.p[0], w.p[1]);
+    const val next[4] = {cg_at(g, w.p[0], x->ldo), cg_at(g, w.p[1], x->ldq),
+                         cg_at(g, w.p[2], x->ldk), cg_at(g, w.p[3], x->ldv)};
+    LLVMBasicBlockRef last = LLVMGetInsertBlock(g->b);
+    for (int i = 0; i < sr; i++)
+        for (int j = 0; j < sv; j++)
+            LLVMAddIncoming(old[i][j], &b.state[i][j], &last, 1);
+    walk_close(g, &w, next, 4, x->n);
+    for (int i = 0; i < sr; i++)
+        for (int j = 0; j < sv; j++)
+            cg_store(g, b.state[i][j], state_addr(g, x, &b, i, j));
+}
+
+static void
+column_block(struct cg *g, const struct scan_args *x, val col, int sv)
+{
+    val row = cg_i(g, 0);
+    for (int sr = g->t->sr; sr >= 1; sr = sr > 4 ? 4 : sr / 2) {
+        struct cg_loop l = cg_loop(g, row, cg_sub(g, x->f, cg_i(g, sr - 1)), cg_i(g, sr));
+        micro_kernel(g, x, l.iv, col, sr, sv);
+        cg_end(g, &l);
+        row = l.iv;
+    }
+}
+
+/* An internal function of the module under the name NAME.TARGET, or the one that is there already;
+ * *back: where building it was begun, or NULL. */
+static val
+open_function(struct cg *g, const char *what, LLVMTypeRef *par, unsigned n, val *outer,
+              LLVMBasicBlockRef *back)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s.%s", what, g->t->name);
+    val fn = LLVMGetNamedFunction(g->mod, name);
+    *back = NULL;
+    if (fn)
+        return fn;
+    fn = LLVMAddFunction(g->mod, name,
+                         LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, n, 0));
+    LLVMSetLinkage(fn, LLVMInternalLinkage);
+    cg_attributes(g, fn);
+    *back = LLVMGetInsertBlock(g->b);
+    *outer = g->fn;
+    g->fn = fn;
+    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->ctx, fn, "entry"));
+    return fn;
+}
+
+static void
+close_function(struct cg *g, val outer, LLVMBasicBlockRef back)
+{
+    LLVMBuildRetVoid(g->b);
+    g->fn = outer;
+    LLVMPositionBuilderAtEnd(g->b, back);
+}
+
+/* Whether there is a token and a head, which the walks rely on. */
+static LLVMBasicBlockRef
+if_any(struct cg *g, val n, val heads)
+{
+    val zero = cg_i(g, 0), some = LLVMBuildICmp(g->b, LLVMIntSGT, n, zero, "");
+    return cg_if(g, LLVMBuildAnd(g->b, some, LLVMBuildICmp(g->b, LLVMIntSGT, heads, zero, ""), ""));
+}
+
+static val
+build_scan(struct cg *g)
+{
+    LLVMTypeRef p = g->ptr, i = g->i64;
+    LLVMTypeRef par[ARGS] = {p, i, i, p, i, p, i, i, p, i, p, i, i, i, i, i};
+    LLVMBasicBlockRef back;
+    val outer, q[ARGS], fn = open_function(g, "scan", par, ARGS, &outer, &back);
+    if (!back)
+        return fn;
+    LLVMGetParams(fn, q);
+    struct scan_args x = {q[0], q[1], q[2],  q[3],  q[4],  q[5],  q[6],  q[7],
+                          q[8], q[9], q[10], q[11], q[12], q[13], q[14], q[15]};
+    LLVMBasicBlockRef some = if_any(g, x.n, x.heads);
+    val col = cg_i(g, 0);
+    for (int sv = g->t->sv; sv >= 1; sv /= 2) {
+        /* the narrowest block also takes a partial vector */
+        int64_t need = sv > 1 ? (int64_t)sv * g->vl - 1 : 0;
+        struct cg_loop l = cg_loop(g, col, cg_sub(g, x.m, cg_i(g, need)),
+                                   cg_i(g, (int64_t)sv * g->vl));
+        column_block(g, &x, l.iv, sv);
+        cg_end(g, &l);
+        col = l.iv;
+    }
+    cg_fi(g, some);
+    close_function(g, outer, back);
+    return fn;
+}
+
+/* ---- sums of features: z += k[t], out[t] += q[t] . z, spread over the lanes of a vector ---- */
+
+enum { SUM_ARGS = 12, SUM_VECTORS = 4 };
+
+struct sum_args {
+    val out, ldo, po, z, q, ldq, pq, k, ldk, heads, n, f;
+};
+
+static val
+sum_load(struct cg *g, val at, int j, val mask)
+{
+    val x = cg_load(g, g->vec, cg_at(g, at, cg_i(g, (int64_t)j * g->vl)));
+    return mask ? LLVMBuildSelect(g->b, mask, x, cg_splat_f(g, 0), "") : x;
+}
+
+/* All tokens for nv vectors of features, the last of which may be partial (mask). */
+static void
+sum_block(struct cg *g, const struct sum_args *x, val col, int nv, val mask)
+{
+    val z = cg_at(g, x->z, col), first[SUM_VECTORS], old[SUM_VECTORS], now[SUM_VECTORS];
+    for (int j = 0; j < nv; j++)
+        first[j] = sum_load(g, z, j, mask);
+    const val start[3] = {x->out, cg_at(g, x->q, col), cg_at(g, x->k, col)};
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
+    struct walk w = walk_open(g, start, 3);
+    for (int j = 0; j < nv; j++) {
+        old[j] = LLVMBuildPhi(g->b, g->vec, "");
+        LLVMAddIncoming(old[j], &first[j], &from, 1);
+    }
+    for (int j = 0; j < nv; j++)
+        now[j] = LLVMBuildFAdd(g->b, old[j], sum_load(g, w.p[2], j, mask), "");
+    const val heads[2] = {w.p[0], w.p[1]};
+    struct walk h = walk_open(g, heads, 2);
+    val sum = cg_load(g, g->vec, h.p[0]);
+    for (int j = 0; j < nv; j++)
+        sum = cg_fma(g, sum_load(g, h.p[1], j, mask), now[j], sum);
+    cg_store(g, sum, h.p[0]);
+    const val more[2] = {cg_at(g, h.p[0], x->po), cg_at(g, h.p[1], x->pq)};
+    walk_close(g, &h, more, 2, x->heads);
+    const val next[3] = {cg_at(g, w.p[0], x->ldo), cg_at(g, w.p[1], x->ldq),
+                         cg_at(g, w.p[2], x->ldk)};
+    LLVMBasicBlockRef last = LLVMGetInsertBlock(g->b);
+    for (int j = 0; j < nv; j++)
+        LLVMAddIncoming(old[j], &now[j], &last, 1);
+    walk_close(g, &w, next, 3, x->n);
+    for (int j = 0; j < nv; j++)
+        cg_store(g, now[j], cg_at(g, z, cg_i(g, (int64_t)j * g->vl)));
+}
+
+static val
+build_scansum(struct cg *g)
+{
+    LLVMTypeRef p = g->ptr, i = g->i64;
+    LLVMTypeRef par[SUM_ARGS] = {p, i, i, p, p, i, i, p, i, i, i, i};
+    LLVMBasicBlockRef back;
+    val outer, q[SUM_ARGS], fn = open_function(g, "scansum", par, SUM_ARGS, &outer, &back);
+    if (!back)
+        return fn;
+    LLVMGetParams(fn, q);
+    struct sum_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9], q[10], q[11]};
+    LLVMBasicBlockRef some = if_any(g, x.n, x.heads);
+    val col = cg_i(g, 0);
+    for (int nv = SUM_VECTORS; nv >= 1; nv -= SUM_VECTORS - 1) {
+        int64_t step = (int64_t)nv * g->vl;
+        struct cg_loop l = cg_loop(g, col, cg_sub(g, x.f, cg_i(g, step - 1)), cg_i(g, step));
+        sum_block(g, &x, l.iv, nv, NULL);
+        cg_end(g, &l);
+        col = l.iv;
+    }
+    LLVMBasicBlockRef rest = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLT, col, x.f, ""));
+    sum_block(g, &x, col, 1, cg_mask(g, cg_sub(g, x.f, col)));
+    cg_fi(g, rest);
+    cg_fi(g, some);
+    close_function(g, outer, back);
+    return fn;
+}
+
+/* ---- statements ---- */
+
+/* Operands of a scan: of keys and queries the first that meet, and how many do. */
+struct operands {
+    const struct tile_stmt *s;
+    bool turned;                 /* one feature, tokens across */
+    val queries, keys;           /* before the first that meet */
+    val both, features;
+};
+
+static struct operands
+operands_of(struct cg *g, const struct tile_stmt *s)
+{
+    const tile_view *q = &s->v[2], *k = &s->v[3];
+    struct operands o = {.s = s, .turned = s->num[0] == 1};
+    val nq = cg_tx(g, o.turned ? q->cols : q->rows), nk = cg_tx(g, o.turned ? k->cols : k->rows);
+    o.both = cg_min(g, nq, nk);
+    o.queries = cg_sub(g, nq, o.both);
+    o.keys = cg_sub(g, nk, o.both);
+    o.features = cg_tx(g, o.turned ? k->rows : k->cols);
+    return o;
+}
+
+/* Elements from plane to plane of a view's buffer. */
+static val
+plane_size(struct cg *g, const tile_view *v)
+{
+    const struct tile_buf *b = &g->p->bufs[v->buf];
+    return b->single ? cg_i(g, 0) : cg_mul(g, cg_tx(g, b->rows), g->ld[v->buf]);
+}
+
+/* Where token t of an operand begins, and how far apart tokens are. */
+static val
+token_addr(struct cg *g, const struct operands *o, int which, val t)
+{
+    val zero = cg_i(g, 0);
+    return cg_view_addr(g, &o->s->v[which], o->turned ? zero : t, o->turned ? t : zero);
+}
+
+static val
+token_step(struct cg *g, const struct operands *o, int which)
+{
+    return o->turned ? cg_i(g, 1) : cg_view_ld(g, &o->s->v[which]);
+}
+
+/* The product of features and values of the tokens that meet no one. */
+static void
+lone_tokens(struct cg *g, const struct operands *o)
+{
+    const tile_view *v = o->s->v;
+    val zero = cg_i(g, 0), one = cg_i(g, 1), m = cg_tx(g, v[1].cols);
+    LLVMTypeRef ty = LLVMGlobalGetValueType(g->matmul);
+    val state = cg_view_addr(g, &v[1], zero, zero), lds = cg_view_ld(g, &v[1]);
+    struct cg_loop h = cg_loop(g, zero, cg_tx(g, o->s->x[0]), one);
+    val q = cg_at(g, token_addr(g, o, 2, zero), cg_mul(g, h.iv, plane_size(g, &v[2])));
+    val out = cg_at(g, cg_view_addr(g, &v[0], zero, zero), cg_mul(g, h.iv, plane_size(g, &v[0])));
+    val read[10] = {out, cg_view_ld(g, &v[0]), q, token_step(g, o, 2), one, state, lds,
+                    o->queries, m, o->features};
+    LLVMBuildCall2(g->b, ty, g->matmul, read, 10, "");
+    cg_end(g, &h);
+    val add[10] = {state, lds, token_addr(g, o, 3, zero), one, token_step(g, o, 3),
+                   cg_view_addr(g, &v[4], zero, zero), cg_view_ld(g, &v[4]), o->features, m,
+                   o->keys};
+    LLVMBuildCall2(g->b, ty, g->matmul, add, 10, "");
+}
+
+void
+cg_tile_scan(struct cg *g, const struct tile_stmt *s)
+{
+    struct operands o = operands_of(g, s);
+    val zero = cg_i(g, 0), fn = build_scan(g);
+    lone_tokens(g, &o);
+    val args[ARGS] = {
+        cg_view_addr(g, &s->v[0], o.queries, zero), cg_view_ld(g, &s->v[0]),
+        plane_size(g, &s->v[0]),
+        cg_view_addr(g, &s->v[1], zero, zero), cg_view_ld(g, &s->v[1]),
+        token_addr(g, &o, 2, o.queries), token_step(g, &o, 2), plane_size(g, &s->v[2]),
+        token_addr(g, &o, 3, o.keys), token_step(g, &o, 3),
+        cg_view_addr(g, &s->v[4], o.keys, zero), cg_view_ld(g, &s->v[4]),
+        cg_tx(g, s->x[0]), o.both, o.features, cg_tx(g, s->v[1].cols)};
+    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, ARGS, "");
+}
+
+/* Sums of tokens that meet no one, or of one feature. */
+struct sum_job {
+    const struct operands *o;
+    val token, head, acc;
+};
+
+static void
+key_column(struct cg *g, val col, val mask, void *arg)
+{
+    struct sum_job *j = arg;
+    const tile_view *v = j->o->s->v;
+    val zero = cg_i(g, 0), z = cg_get(g, &v[1], zero, col, mask);
+    z = LLVMBuildFAdd(g->b, z, cg_get(g, &v[3], j->token, col, mask), "");
+    cg_put(g, z, &v[1], zero, col, mask);
+}
+
+static void
+query_column(struct cg *g, val col, val mask, void *arg)
+{
+    struct sum_job *j = arg;
+    const tile_view *v = j->o->s->v;
+    val at = cg_view_addr(g, &v[2], j->token, col), z = cg_get(g, &v[1], cg_i(g, 0), col, mask);
+    val q = cg_load(g, g->vec, cg_at(g, at, cg_mul(g, j->head, plane_size(g, &v[2]))));
+    if (mask)
+        q = LLVMBuildSelect(g->b, mask, q, cg_splat_f(g, 0), "");
+    cg_store(g, cg_fma(g, q, z, cg_load(g, g->vec, j->acc)), j->acc);
+}
+
+static void
+add_key(struct cg *g, const struct operands *o, val t)
+{
+    const tile_view *v = o->s->v;
+    if (!o->turned) {
+        struct sum_job j = {.o = o, .token = t};
+        cg_columns(g, o->features, key_column, &j);
+        return;
+    }
+    val zero = cg_i(g, 0), to = cg_view_addr(g, &v[1], zero, zero);
+    val k = cg_load(g, g->acc, cg_view_addr(g, &v[3], zero, t));
+    cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->acc, to), k, ""), to);
+}
+
+static void
+read_query(struct cg *g, const struct operands *o, val t)
+{
+    const tile_view *v = o->s->v;
+    val zero = cg_i(g, 0), sum;
+    struct cg_loop h = cg_loop(g, zero, cg_tx(g, o->s->x[0]), cg_i(g, 1));
+    if (o->turned) {
+        val at = cg_at(g, cg_view_addr(g, &v[2], zero, t), cg_mul(g, h.iv, plane_size(g, &v[2])));
+        val z = cg_load(g, g->acc, cg_view_addr(g, &v[1], zero, zero));
+        sum = LLVMBuildFMul(g->b, cg_load(g, g->acc, at), z, "");
+    } else {
+        struct sum_job j = {o, t, h.iv, cg_var(g, g->vec, cg_splat_f(g, 0))};
+        cg_columns(g, o->features, query_column, &j);
+        sum = cg_hsum(g, cg_load(g, g->vec, j.acc));
+    }
+    val to = cg_view_addr(g, &v[0], t, zero);
+    to = cg_at(g, to, cg_mul(g, h.iv, plane_size(g, &v[0])));
+    cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->acc, to), sum, ""), to);
+    cg_end(g, &h);
+}
+
+void
+cg_tile_scansum(struct cg *g, const struct tile_stmt *s)
+{
+    struct operands o = operands_of(g, s);
+    val zero = cg_i(g, 0), one = cg_i(g, 1);
+    struct cg_loop l = cg_loop(g, zero, o.queries, one);
+    read_query(g, &o, l.iv);
+    cg_end(g, &l);
+    l = cg_loop(g, zero, o.keys, one);
+    add_key(g, &o, l.iv);
+    cg_end(g, &l);
+    if (o.turned) {
+        l = cg_loop(g, zero, o.both, one);
+        add_key(g, &o, cg_add(g, l.iv, o.keys));
+        read_query(g, &o, cg_add(g, l.iv, o.queries));
+        cg_end(g, &l);
+        return;
+    }
+    const tile_view *v = s->v;
+    val fn = build_scansum(g);
+    val args[SUM_ARGS] = {cg_view_addr(g, &v[0], o.queries, zero), cg_view_ld(g, &v[0]),
+                          plane_size(g, &v[0]), cg_view_addr(g, &v[1], zero, zero),
+                          token_addr(g, &o, 2, o.queries), token_step(g, &o, 2),
+                          plane_size(g, &v[2]), token_addr(g, &o, 3, o.keys),
+                          token_step(g, &o, 3), cg_tx(g, s->x[0]), o.both, o.features};
+    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, SUM_ARGS, "");
+}
