@@ -45,12 +45,26 @@ struct cg {
     int vl, esize, io_size;          /* lanes of vec, bytes of acc and io */
     val fn, slots, shared, local;    /* the function and its arguments */
     val *dims;                       /* i64 per dim */
-    val *vars;                       /* i64 per loop variable */
     val *rows;                       /* TX_ROWS values, per tx, made at entry */
-    val *base;                       /* per buffer: address of its first element */
-    val *ld;                         /* per buffer: elements from row to row */
+    tx_ref *offset, *row_elements;   /* per buffer: bytes before it, elements from row to row */
+    tx_ref total[4];                 /* per kind of buffer: bytes */
     val matmul;                      /* the module's matmul for this target */
+    struct cg_scope *scope;
 };
+
+/* Values that many statements need, made once: each at the outermost place where all it depends on
+ * is known. Place 0 is the beginning of the function, place d the statement at hand of the d-th
+ * body around the current one. (scope.c) */
+enum { CG_MAX_DEPTH = 64 };
+void cg_scope_new(struct cg *g);
+void cg_scope_free(struct cg *g);
+/* The beginning of a function: from here to the next statement is place 0. */
+void cg_scope_open(struct cg *g);
+void cg_scope_close(struct cg *g);
+void cg_statement(struct cg *g, const struct tile_stmt *s);
+void cg_bind(struct cg *g, uint32_t var, val v); /* in the body that comes next */
+val cg_base(struct cg *g, uint32_t buf);         /* address of a buffer's first element */
+val cg_ld(struct cg *g, uint32_t buf);           /* its elements from row to row */
 
 /* ---- cg.c ---- */
 val cg_i(struct cg *g, int64_t v);

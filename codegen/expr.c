@@ -311,12 +311,41 @@ ev_powi(struct expr *e, const struct ir_node *x)
     return x->attr.num < 0 ? LLVMBuildFDiv(g->b, cg_splat_f(g, 1), r, "") : r;
 }
 
+static bool
+is_held(const struct expr *e, ir_ref n)
+{
+    for (uint32_t k = 0; k < e->at->s->nbinds; k++)
+        if (e->at->s->binds[k].node == n)
+            return true;
+    return false;
+}
+
+/* elu(y) + 1 is y + 1 or exp(y): without the care that elu takes of its values near 0. NULL: x is
+ * not of that form. */
+static val
+ev_elu_plus_one(struct expr *e, struct vm *vm, const struct ir_node *x)
+{
+    struct cg *g = e->g;
+    for (int k = 0; k < 2; k++) {
+        ir_ref n = x->arg[k];
+        if (g->f->nodes[n].op != IR_elu || !ir_is_const(g->f, x->arg[!k], 1) || is_held(e, n))
+            continue;
+        val y = ev(e, g->f->nodes[n].arg[0]), up = LLVMBuildFAdd(g->b, y, cg_splat_f(g, 1), "");
+        val positive = LLVMBuildFCmp(g->b, LLVMRealOGT, y, cg_splat_f(g, 0), "");
+        return LLVMBuildSelect(g->b, positive, up, vm_emit(vm, IR_exp, y, NULL), "");
+    }
+    return NULL;
+}
+
 static val
 ev_elementwise(struct expr *e, const struct ir_node *x)
 {
     struct cg *g = e->g;
     struct vm vm = {.ctx = g->ctx, .mod = g->mod, .b = g->b, .ty = g->vec, .fma = g->t->fma != 0,
                     .avx512 = g->t->bits == 512};
+    val simpler = x->op == IR_add ? ev_elu_plus_one(e, &vm, x) : NULL;
+    if (simpler)
+        return simpler;
     if (x->op == IR_powi)
         return ev_powi(e, x);
     if (x->op == IR_select) {

@@ -12,7 +12,7 @@
 static val
 table_weight(struct cg *g, const tile_view *table, val row)
 {
-    val at = LLVMBuildInBoundsGEP2(g->b, g->f64, g->base[table->buf], &row, 1, "");
+    val at = LLVMBuildInBoundsGEP2(g->b, g->f64, cg_base(g, table->buf), &row, 1, "");
     val d = LLVMBuildLoad2(g->b, g->f64, at, "");
     return g->acc == g->f64 ? d : LLVMBuildFPTrunc(g->b, d, g->acc, "");
 }
@@ -21,7 +21,7 @@ static val
 table_offsets(struct cg *g, const tile_view *table)
 {
     val rows = cg_tx(g, g->p->bufs[table->buf].rows);
-    return LLVMBuildInBoundsGEP2(g->b, g->f64, g->base[table->buf], &rows, 1, "");
+    return LLVMBuildInBoundsGEP2(g->b, g->f64, cg_base(g, table->buf), &rows, 1, "");
 }
 
 static val
@@ -42,7 +42,7 @@ cg_tile_table(struct cg *g, const struct tile_stmt *s)
     if (!fn)
         fn = LLVMAddFunction(g->mod, "attn_monomial_rows", ty);
     val args[4] = {cg_tx(g, s->x[0]), cg_i(g, s->num[0]), table_offsets(g, &s->v[0]),
-                   g->base[s->v[0].buf]};
+                   cg_base(g, s->v[0].buf)};
     LLVMBuildCall2(g->b, ty, fn, args, 4, "");
 }
 

@@ -7,24 +7,11 @@
 
 #include "runtime/attn.h"
 
-static cg_stmt_fn *const emitters[TILE_OP_COUNT] = {
-    NULL,
-#define TILE(name, v, x, n, flags, help) cg_tile_##name,
-#include "ir/tile_ops.def"
-};
-
-void
-cg_body(struct cg *g, const struct tile_stmt *body)
-{
-    for (const struct tile_stmt *s = body; s; s = s->next)
-        emitters[s->op](g, s);
-}
-
 void
 cg_tile_for(struct cg *g, const struct tile_stmt *s)
 {
     struct cg_loop l = cg_loop(g, cg_tx(g, s->x[0]), cg_tx(g, s->x[1]), cg_tx(g, s->x[2]));
-    g->vars[s->var[0]] = l.iv;
+    cg_bind(g, s->var[0], l.iv);
     cg_body(g, s->body);
     cg_end(g, &l);
 }
@@ -41,7 +28,7 @@ cg_tile_if(struct cg *g, const struct tile_stmt *s)
 void
 cg_tile_let(struct cg *g, const struct tile_stmt *s)
 {
-    g->vars[s->var[0]] = cg_tx(g, s->x[0]);
+    cg_bind(g, s->var[0], cg_tx(g, s->x[0]));
     cg_body(g, s->body);
 }
 
@@ -75,9 +62,10 @@ cg_tile_bounds(struct cg *g, const struct tile_stmt *s)
     val nan = LLVMBuildFCmp(g->b, LLVMRealUNO, d, d, "");
     for (int k = 0; k < 2; k++) {
         val x = cg_call_intrinsic(g, k ? "llvm.ceil" : "llvm.floor", &g->f64, 1, &d, 1);
-        g->vars[s->var[k]] = saturated(g, x, nan);
+        cg_bind(g, s->var[k], saturated(g, x, nan));
     }
-    g->vars[s->var[2]] = LLVMBuildSelect(g->b, nan, cg_i(g, (int64_t)1 << 42), cg_i(g, 0), "");
+    cg_bind(g, s->var[2],
+            LLVMBuildSelect(g->b, nan, cg_i(g, (int64_t)1 << 42), cg_i(g, 0), ""));
     cg_body(g, s->body);
 }
 
@@ -113,8 +101,8 @@ cg_tile_compare(struct cg *g, const struct tile_stmt *s)
         all = LLVMBuildFCmp(g->b, strict ? lt : le, x[0][1], x[1][0], "");
         none = LLVMBuildFCmp(g->b, strict ? le : lt, x[1][1], x[0][0], "");
     }
-    g->vars[s->var[0]] = verdict(g, all);
-    g->vars[s->var[1]] = verdict(g, LLVMBuildNot(g->b, none, ""));
+    cg_bind(g, s->var[0], verdict(g, all));
+    cg_bind(g, s->var[1], verdict(g, LLVMBuildNot(g->b, none, "")));
     cg_body(g, s->body);
 }
 
@@ -123,11 +111,57 @@ void
 cg_tile_phase(struct cg *g, const struct tile_stmt *s)
 {
     val task = LLVMGetParam(g->fn, 3), n1 = cg_tx(g, s->x[1]), n2 = cg_tx(g, s->x[2]);
-    g->vars[s->var[2]] = LLVMBuildSRem(g->b, task, n2, "");
+    cg_bind(g, s->var[2], LLVMBuildSRem(g->b, task, n2, ""));
     val rest = LLVMBuildSDiv(g->b, task, n2, "");
-    g->vars[s->var[1]] = LLVMBuildSRem(g->b, rest, n1, "");
-    g->vars[s->var[0]] = LLVMBuildSDiv(g->b, rest, n1, "");
+    cg_bind(g, s->var[1], LLVMBuildSRem(g->b, rest, n1, ""));
+    cg_bind(g, s->var[0], LLVMBuildSDiv(g->b, rest, n1, ""));
     cg_body(g, s->body);
+}
+
+static tx_ref
+round_up(struct tile_prog *p, tx_ref x, int64_t to)
+{
+    tx_ref t = tx_num(p, to);
+    return tx_op2(p, TX_MUL, tx_op2(p, TX_CDIV, x, t), t);
+}
+
+/* Elements per row of a local or shared buffer. */
+static tx_ref
+row_elements(struct tile_prog *p, const struct tile_buf *b, int esize)
+{
+    return round_up(p, b->cols, CG_PAD / esize);
+}
+
+/* Bytes of a local or shared buffer, with room for a vector past its end. */
+static tx_ref
+buffer_bytes(struct tile_prog *p, const struct tile_buf *b, int esize)
+{
+    if (b->elem == ELEM_TABLE) { /* a weight and degree-1 offsets per row */
+        tx_ref per = tx_op2(p, TX_ADD, tx_num(p, 8), tx_op2(p, TX_MUL, tx_num(p, 4), b->cols));
+        return round_up(p, tx_op2(p, TX_MUL, b->rows, per), CG_PAD);
+    }
+    tx_ref n = tx_op2(p, TX_MUL, b->rows, row_elements(p, b, esize));
+    n = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, n, b->planes), tx_num(p, esize));
+    return tx_op2(p, TX_ADD, n, tx_num(p, CG_PAD));
+}
+
+/* Where the buffers of each kind lie, one after another. */
+static void
+place_buffers(struct cg *g)
+{
+    struct tile_prog *p = (struct tile_prog *)(uintptr_t)g->p; /* only gains expressions */
+    g->offset = ARENA_ARRAY(g->m->arena, tx_ref, p->nbufs);
+    g->row_elements = ARENA_ARRAY(g->m->arena, tx_ref, p->nbufs);
+    for (int kind = 0; kind < 4; kind++)
+        g->total[kind] = tx_num(p, 0);
+    for (uint32_t k = 1; k < p->nbufs; k++) {
+        const struct tile_buf *b = &p->bufs[k];
+        if (b->kind == BUF_ARG)
+            continue;
+        g->offset[k] = g->total[b->kind];
+        g->row_elements[k] = row_elements(p, b, g->esize);
+        g->total[b->kind] = tx_op2(p, TX_ADD, g->offset[k], buffer_bytes(p, b, g->esize));
+    }
 }
 
 void
@@ -156,15 +190,15 @@ cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p, const s
     g->iovec = LLVMVectorType(g->io, (unsigned)g->vl);
     g->ivec = LLVMVectorType(g->i32, (unsigned)g->vl);
     g->dims = ARENA_ARRAY(m->arena, val, g->f->ndims);
-    g->vars = ARENA_ARRAY(m->arena, val, TILE_MAX_VARS);
+    place_buffers(g);
     g->rows = ARENA_ARRAY(m->arena, val, p->nxs + 64);
-    g->base = ARENA_ARRAY(m->arena, val, TILE_MAX_BUFS);
-    g->ld = ARENA_ARRAY(m->arena, val, TILE_MAX_BUFS);
+    cg_scope_new(g);
 }
 
 void
 cg_release(struct cg *g)
 {
+    cg_scope_free(g);
     LLVMDisposeBuilder(g->b);
 }
 
@@ -229,70 +263,6 @@ load_rows(struct cg *g)
     }
 }
 
-static tx_ref
-round_up(struct tile_prog *p, tx_ref x, int64_t to)
-{
-    tx_ref t = tx_num(p, to);
-    return tx_op2(p, TX_MUL, tx_op2(p, TX_CDIV, x, t), t);
-}
-
-/* Elements per row of a local or shared buffer. */
-static tx_ref
-row_elements(struct tile_prog *p, const struct tile_buf *b, int esize)
-{
-    return round_up(p, b->cols, CG_PAD / esize);
-}
-
-/* Bytes of a local or shared buffer, with room for a vector past its end. */
-static tx_ref
-buffer_bytes(struct tile_prog *p, const struct tile_buf *b, int esize)
-{
-    if (b->elem == ELEM_TABLE) { /* a weight and degree-1 offsets per row */
-        tx_ref per = tx_op2(p, TX_ADD, tx_num(p, 8), tx_op2(p, TX_MUL, tx_num(p, 4), b->cols));
-        return round_up(p, tx_op2(p, TX_MUL, b->rows, per), CG_PAD);
-    }
-    tx_ref n = tx_op2(p, TX_MUL, b->rows, row_elements(p, b, esize));
-    n = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, n, b->planes), tx_num(p, esize));
-    return tx_op2(p, TX_ADD, n, tx_num(p, CG_PAD));
-}
-
-/* Offsets of all buffers of a kind; returns the total. */
-static tx_ref
-place_buffers(struct cg *g, int kind, tx_ref *offset)
-{
-    struct tile_prog *p = (struct tile_prog *)(uintptr_t)g->p; /* only gains expressions */
-    tx_ref at = tx_num(p, 0);
-    for (uint32_t k = 1; k < p->nbufs; k++) {
-        if (p->bufs[k].kind != kind)
-            continue;
-        offset[k] = at;
-        at = tx_op2(p, TX_ADD, at, buffer_bytes(p, &p->bufs[k], g->esize));
-    }
-    return at;
-}
-
-static void
-place_all(struct cg *g)
-{
-    tx_ref offset[TILE_MAX_BUFS] = {0};
-    struct tile_prog *p = (struct tile_prog *)(uintptr_t)g->p;
-    place_buffers(g, BUF_LOCAL, offset);
-    place_buffers(g, BUF_SHARED, offset);
-    place_buffers(g, BUF_STATE, offset);
-    val state = LLVMBuildIntToPtr(g->b, cg_slot(g, cg_state_slot(g->f)), g->ptr, "");
-    for (uint32_t k = 1; k < p->nbufs; k++) {
-        const struct tile_buf *b = &p->bufs[k];
-        if (b->kind == BUF_ARG) {
-            g->base[k] = cg_arg_addr(g, b->arg);
-            continue;
-        }
-        val at = cg_tx(g, offset[k]);
-        val from = b->kind == BUF_LOCAL ? g->local : b->kind == BUF_STATE ? state : g->shared;
-        g->base[k] = LLVMBuildInBoundsGEP2(g->b, g->i8, from, &at, 1, "");
-        g->ld[k] = cg_tx(g, row_elements(p, b, g->esize));
-    }
-}
-
 static val
 build_phase(struct cg *g, const struct tile_stmt *s, int number)
 {
@@ -306,17 +276,15 @@ build_phase(struct cg *g, const struct tile_stmt *s, int number)
     for (unsigned k = 1; k <= 3; k++)
         flag_attribute(g, g->fn, k, "noalias", 0);
     LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "entry");
-    LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "body");
     LLVMPositionBuilderAtEnd(g->b, entry);
-    LLVMBuildBr(g->b, body); /* allocas go before this */
-    LLVMPositionBuilderAtEnd(g->b, body);
     g->slots = LLVMGetParam(g->fn, 0);
     g->shared = LLVMGetParam(g->fn, 1);
     g->local = LLVMGetParam(g->fn, 2);
     load_dims(g);
     load_rows(g);
-    place_all(g);
-    emitters[s->op](g, s);
+    cg_scope_open(g);
+    cg_statement(g, s);
+    cg_scope_close(g);
     LLVMBuildRetVoid(g->b);
     return g->fn;
 }
@@ -349,7 +317,6 @@ cg_plan(struct cg *g)
 {
     char name[256];
     struct tile_prog *p = (struct tile_prog *)(uintptr_t)g->p;
-    tx_ref offset[TILE_MAX_BUFS] = {0};
     snprintf(name, sizeof name, "%s.%s.plan", g->f->name, p->entry);
     LLVMTypeRef par[2] = {g->ptr, g->ptr},
                 ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 2, 0);
@@ -360,14 +327,11 @@ cg_plan(struct cg *g)
     g->slots = LLVMGetParam(g->fn, 0);
     g->shared = g->local = NULL;
     load_dims(g);
-    tx_ref shared = place_buffers(g, BUF_SHARED, offset),
-           local = place_buffers(g, BUF_LOCAL, offset),
-           state = place_buffers(g, BUF_STATE, offset);
     load_rows(g);
     val out = LLVMGetParam(g->fn, 1);
-    plan_store(g, out, 0, cg_tx(g, shared));
-    plan_store(g, out, 1, cg_tx(g, local));
-    plan_store(g, out, 2 + ATTN_MAX_PHASES, cg_tx(g, state));
+    plan_store(g, out, 0, cg_tx(g, g->total[BUF_SHARED]));
+    plan_store(g, out, 1, cg_tx(g, g->total[BUF_LOCAL]));
+    plan_store(g, out, 2 + ATTN_MAX_PHASES, cg_tx(g, g->total[BUF_STATE]));
     if (p->cost)
         plan_store(g, out, 3 + ATTN_MAX_PHASES, cg_tx(g, p->cost));
     int n = 0;

@@ -1,5 +1,7 @@
-/* Statements that evaluate a node over a tile. Columns are vectors; rows are looped over inside,
- * four at a time, so that reductions over rows stay in registers and their order is fixed. */
+/* Statements that evaluate a node over a tile, columns in vectors. Where rows are summed, and where
+ * they are pairs of tokens, they are looped over inside, four at a time: sums stay in registers,
+ * their order is fixed, and what queries alone decide is evaluated once per column. Vectors of
+ * tokens are walked as they lie in memory. */
 #include "codegen/cg.h"
 
 enum { UNROLL = 4 };
@@ -16,9 +18,13 @@ cg_columns(struct cg *g, val cols, void (*fn)(struct cg *, val, val, void *), vo
 {
     val vl = cg_i(g, g->vl);
     val whole = cg_mul(g, LLVMBuildSDiv(g->b, cols, vl, ""), vl);
-    struct cg_loop l = cg_loop(g, cg_i(g, 0), whole, vl);
-    fn(g, l.iv, NULL, arg);
-    cg_end(g, &l);
+    if (whole != cg_i(g, 0)) { /* constants are unique */
+        struct cg_loop l = cg_loop(g, cg_i(g, 0), whole, vl);
+        fn(g, l.iv, NULL, arg);
+        cg_end(g, &l);
+    }
+    if (whole == cols)
+        return;
     LLVMBasicBlockRef after = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLT, whole, cols, ""));
     fn(g, whole, cg_mask(g, cg_sub(g, cols, whole)), arg);
     cg_fi(g, after);
@@ -80,11 +86,31 @@ map_column(struct cg *g, val col, val mask, void *arg)
     cg_put(g, all, dst, cg_i(g, 0), col, mask);
 }
 
+struct row_map {
+    const struct map_job *j;
+    val row;
+};
+
+static void
+row_map_column(struct cg *g, val col, val mask, void *arg)
+{
+    struct row_map *r = arg;
+    map_rows(g, r->j, r->row, col, mask, 1, NULL);
+}
+
 void
 cg_tile_map(struct cg *g, const struct tile_stmt *s)
 {
     struct map_job j = {s, KEEP, true};
-    cg_columns(g, cg_tx(g, s->cols), map_column, &j);
+    val cols = cg_tx(g, s->cols);
+    if (s->row_axis != AX_UNIT && s->col_axis != AX_i && s->col_axis != AX_j) {
+        struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->rows), cg_i(g, 1));
+        struct row_map r = {&j, l.iv};
+        cg_columns(g, cols, row_map_column, &r);
+        cg_end(g, &l);
+        return;
+    }
+    cg_columns(g, cols, map_column, &j);
 }
 
 void

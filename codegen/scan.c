@@ -140,7 +140,7 @@ static void
 column_block(struct cg *g, const struct scan_args *x, val col, int sv)
 {
     val row = cg_i(g, 0);
-    for (int sr = g->t->sr; sr >= 1; sr = sr > 4 ? 4 : sr / 2) {
+    for (int sr = g->t->sr; sr >= 1; sr = sr > 1 ? 1 : 0) {
         struct cg_loop l = cg_loop(g, row, cg_sub(g, x->f, cg_i(g, sr - 1)), cg_i(g, sr));
         micro_kernel(g, x, l.iv, col, sr, sv);
         cg_end(g, &l);
@@ -320,7 +320,7 @@ static val
 plane_size(struct cg *g, const tile_view *v)
 {
     const struct tile_buf *b = &g->p->bufs[v->buf];
-    return b->single ? cg_i(g, 0) : cg_mul(g, cg_tx(g, b->rows), g->ld[v->buf]);
+    return b->single ? cg_i(g, 0) : cg_mul(g, cg_tx(g, b->rows), cg_ld(g, v->buf));
 }
 
 /* Where token t of an operand begins, and how far apart tokens are. */
