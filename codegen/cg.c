@@ -1,6 +1,7 @@
 /* Small builders over the LLVM C API: integers, addresses, loops, masked memory. */
 #include "codegen/cg.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <llvm/Config/llvm-config.h>
@@ -175,6 +176,12 @@ cg_gather(struct cg *g, val base, val index, val mask)
     return gather(g, g->acc, g->vec, g->esize, base, index, mask);
 }
 
+val
+cg_load_lanes(struct cg *g, val addr, val mask)
+{
+    return mask ? masked_load(g, g->vec, g->esize, addr, mask) : cg_load(g, g->vec, addr);
+}
+
 /* ---- tensors ---- */
 
 /* acc or vec from io or iovec, and back: nothing to do where they are the same. */
@@ -233,7 +240,7 @@ cg_get(struct cg *g, const tile_view *v, val row, val col, val mask)
     val addr = cg_view_addr(g, v, row, col);
     if (!cg_is_padded(g, v))
         return cg_io_load(g, addr, mask);
-    return mask ? masked_load(g, g->vec, g->esize, addr, mask) : cg_load(g, g->vec, addr);
+    return cg_load_lanes(g, addr, mask);
 }
 
 val
@@ -331,4 +338,35 @@ cg_fi(struct cg *g, LLVMBasicBlockRef after)
 {
     LLVMBuildBr(g->b, after);
     LLVMPositionBuilderAtEnd(g->b, after);
+}
+
+/* ---- functions ---- */
+
+val
+cg_open_function(struct cg *g, const char *what, LLVMTypeRef *par, unsigned n, val *outer,
+              LLVMBasicBlockRef *back)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s.%s", what, g->t->name);
+    val fn = LLVMGetNamedFunction(g->mod, name);
+    *back = NULL;
+    if (fn)
+        return fn;
+    fn = LLVMAddFunction(g->mod, name,
+                         LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, n, 0));
+    LLVMSetLinkage(fn, LLVMInternalLinkage);
+    cg_attributes(g, fn);
+    *back = LLVMGetInsertBlock(g->b);
+    *outer = g->fn;
+    g->fn = fn;
+    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->ctx, fn, "entry"));
+    return fn;
+}
+
+void
+cg_close_function(struct cg *g, val outer, LLVMBasicBlockRef back)
+{
+    LLVMBuildRetVoid(g->b);
+    g->fn = outer;
+    LLVMPositionBuilderAtEnd(g->b, back);
 }

@@ -76,6 +76,7 @@ val cg_max(struct cg *g, val a, val b);
 /* base + index elements of the accumulation type. */
 val cg_at(struct cg *g, val base, val index);
 val cg_load(struct cg *g, LLVMTypeRef ty, val addr);
+val cg_load_lanes(struct cg *g, val addr, val mask);    /* a vec; lanes without mask are 0 */
 void cg_store(struct cg *g, val v, val addr);
 val cg_splat(struct cg *g, val scalar);                 /* acc -> vec */
 val cg_splat_f(struct cg *g, double v);                 /* constant vec */
@@ -94,6 +95,12 @@ val cg_var(struct cg *g, LLVMTypeRef ty, val init);
 /* if (cond) { ... } : opens a block; cg_fi closes it. */
 LLVMBasicBlockRef cg_if(struct cg *g, val cond);
 void cg_fi(struct cg *g, LLVMBasicBlockRef after);
+/* An internal function of the module under the name WHAT.TARGET, opened to be built; or the one
+ * that is there already, then *back is NULL. What was being built goes on after
+ * cg_close_function. */
+val cg_open_function(struct cg *g, const char *what, LLVMTypeRef *par, unsigned n, val *outer,
+                     LLVMBasicBlockRef *back);
+void cg_close_function(struct cg *g, val outer, LLVMBasicBlockRef back);
 val cg_tx(struct cg *g, tx_ref x);
 bool cg_tx_const(const struct cg *g, tx_ref x, int64_t *v);
 

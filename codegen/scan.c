@@ -11,8 +11,6 @@
  * s and v are padded: whole vectors may run past column m. */
 #include "codegen/cg.h"
 
-#include <stdio.h>
-
 enum { MAX_SR = 8, MAX_SV = 8, ARGS = 16 };
 
 struct scan_args {
@@ -148,37 +146,6 @@ column_block(struct cg *g, const struct scan_args *x, val col, int sv)
     }
 }
 
-/* An internal function of the module under the name NAME.TARGET, or the one that is there already;
- * *back: where building it was begun, or NULL. */
-static val
-open_function(struct cg *g, const char *what, LLVMTypeRef *par, unsigned n, val *outer,
-              LLVMBasicBlockRef *back)
-{
-    char name[32];
-    snprintf(name, sizeof name, "%s.%s", what, g->t->name);
-    val fn = LLVMGetNamedFunction(g->mod, name);
-    *back = NULL;
-    if (fn)
-        return fn;
-    fn = LLVMAddFunction(g->mod, name,
-                         LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, n, 0));
-    LLVMSetLinkage(fn, LLVMInternalLinkage);
-    cg_attributes(g, fn);
-    *back = LLVMGetInsertBlock(g->b);
-    *outer = g->fn;
-    g->fn = fn;
-    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->ctx, fn, "entry"));
-    return fn;
-}
-
-static void
-close_function(struct cg *g, val outer, LLVMBasicBlockRef back)
-{
-    LLVMBuildRetVoid(g->b);
-    g->fn = outer;
-    LLVMPositionBuilderAtEnd(g->b, back);
-}
-
 /* Whether there is a token and a head, which the walks rely on. */
 static LLVMBasicBlockRef
 if_any(struct cg *g, val n, val heads)
@@ -193,7 +160,7 @@ build_scan(struct cg *g)
     LLVMTypeRef p = g->ptr, i = g->i64;
     LLVMTypeRef par[ARGS] = {p, i, i, p, i, p, i, i, p, i, p, i, i, i, i, i};
     LLVMBasicBlockRef back;
-    val outer, q[ARGS], fn = open_function(g, "scan", par, ARGS, &outer, &back);
+    val outer, q[ARGS], fn = cg_open_function(g, "scan", par, ARGS, &outer, &back);
     if (!back)
         return fn;
     LLVMGetParams(fn, q);
@@ -211,7 +178,7 @@ build_scan(struct cg *g)
         col = l.iv;
     }
     cg_fi(g, some);
-    close_function(g, outer, back);
+    cg_close_function(g, outer, back);
     return fn;
 }
 
@@ -270,7 +237,7 @@ build_scansum(struct cg *g)
     LLVMTypeRef p = g->ptr, i = g->i64;
     LLVMTypeRef par[SUM_ARGS] = {p, i, i, p, p, i, i, p, i, i, i, i};
     LLVMBasicBlockRef back;
-    val outer, q[SUM_ARGS], fn = open_function(g, "scansum", par, SUM_ARGS, &outer, &back);
+    val outer, q[SUM_ARGS], fn = cg_open_function(g, "scansum", par, SUM_ARGS, &outer, &back);
     if (!back)
         return fn;
     LLVMGetParams(fn, q);
@@ -288,7 +255,7 @@ build_scansum(struct cg *g)
     sum_block(g, &x, col, 1, cg_mask(g, cg_sub(g, x.f, col)));
     cg_fi(g, rest);
     cg_fi(g, some);
-    close_function(g, outer, back);
+    cg_close_function(g, outer, back);
     return fn;
 }
 

@@ -331,6 +331,18 @@ exec_matmul(struct exec *e, const struct tile_stmt *s)
                     *exec_at(e, &s->v[2], k, c));
 }
 
+void
+exec_dots(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t depth = exec_x(e, s->v[1].cols);
+    EACH(e, &s->v[0], r, c) {
+        *exec_at(e, &s->v[0], r, c) = num_from_i(e->in->dom, 0);
+        for (int64_t k = 0; k < depth; k++)
+            mul_add(e, exec_at(e, &s->v[0], r, c), *exec_at(e, &s->v[1], r, k),
+                    *exec_at(e, &s->v[2], c, k));
+    }
+}
+
 /* Queries that come before the first key (negative: keys before the first query). */
 static int64_t
 scan_offset(struct exec *e, const struct tile_stmt *s, int64_t *keys)

@@ -52,6 +52,8 @@ add_work(struct exec *e, const struct tile_stmt *s)
             e->count->other += points;
     } else if (s->op == TILE_matmul) {
         e->count->mul_add += elements(e, &s->v[0]) * exec_x(e, s->v[2].rows);
+    } else if (s->op == TILE_dots) {
+        e->count->mul_add += elements(e, &s->v[0]) * exec_x(e, s->v[1].cols);
     } else if (s->op == TILE_rowdot) {
         e->count->mul_add += elements(e, &s->v[1]);
     } else if (s->op == TILE_scan || s->op == TILE_scansum) {

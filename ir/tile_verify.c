@@ -312,10 +312,12 @@ check_statement(struct checker *c, const struct tile_stmt *s, int depth)
         check_view(c, s->span, &s->v[k], info->views[k]);
     check_numbers(c, s);
     const struct tile_buf *bufs = c->p->bufs;
-    for (int k = 1; k < 3 && s->op == TILE_matmul && !c->error; k++)
+    bool product = s->op == TILE_matmul || s->op == TILE_dots;
+    for (int k = 1; k < 3 && product && !c->error; k++)
         if (bufs[s->v[k].buf].kind == BUF_ARG && c->p->func->acc != c->p->func->type)
             fail(c, s->v[k].span.end ? s->v[k].span : s->span,
-                 "matmul reads elements of the accumulation type; copy %s", bufs[s->v[k].buf].name);
+                 "%s reads elements of the accumulation type; copy %s", info->name,
+                 bufs[s->v[k].buf].name);
     for (int k = 0; k < 6 && (info->flags & (TF_MAP | TF_AT)); k++)
         if (k < 4 || ((info->flags & TF_MAP) && (k < 5 || s->at[k])))
             check_size(c, s->span, s->at[k]);

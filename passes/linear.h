@@ -48,6 +48,9 @@ struct linear {
     int ntables;
     ir_ref key_mask;         /* a mask that depends on the key alone, or 0 */
     tx_ref plane;            /* of the states of the current task, where they are kept; else 0 */
+    tx_ref splits[2];        /* linear: tasks that share the keys of a block, of those with a state
+                              * per key head and per query head: as many planes, the sum is in the
+                              * first; 0: 1 */
     bool running;            /* sums are read while they grow: common factors go to the query */
 };
 
@@ -82,7 +85,9 @@ void linear_add_table_phase(struct linear *l, struct stmt_list *phases);
 /* Rows of the rotation table per task of the key phase. */
 tx_ref linear_rows_per_part(struct linear *l, const struct ir_node *mono);
 
-void linear_prepare_block(struct linear *l, struct block *b, int index);
+void linear_prepare_block(struct linear *l, struct block *b);
+/* The shared buffers of all blocks. */
+void linear_make_states(struct linear *l);
 
 /* Columns [col, col+cols) of z, or rows of the state, of the current plane. */
 tile_view linear_shared_view(struct linear *l, uint32_t buf, tx_ref plane, tx_ref row, tx_ref col,

@@ -18,7 +18,7 @@ mono_of(struct linear *l, ir_ref n, uint8_t axis)
 }
 
 void
-linear_prepare_block(struct linear *l, struct block *b, int index)
+linear_prepare_block(struct linear *l, struct block *b)
 {
     struct sched *s = &l->s;
     struct tile_prog *p = s->p;
@@ -32,14 +32,44 @@ linear_prepare_block(struct linear *l, struct block *b, int index)
         b->parts = tx_op2(p, TX_CDIV, rows, linear_rows_per_part(l, &mono));
         linear_table_for(l, mono.attr.axis, mono.attr.num);
     }
-    tx_ref heads = tx_dim(p, b->per_head ? DIM_H : DIM_G);
-    tx_ref planes = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), heads);
-    if (b->matrix)
-        b->state = tile_buf_add(p, arena_printf(p->arena, "state%d", index), BUF_SHARED, ELEM_ACC,
-                                planes, b->count, tx_dim(p, DIM_M));
-    if (b->vector)
-        b->z = tile_buf_add(p, arena_printf(p->arena, "z%d", index), BUF_SHARED, ELEM_ACC, planes,
-                            tx_num(p, 1), b->count);
+}
+
+/* Tasks of a key phase: at least so many, if there are that many blocks of tokens to share. */
+enum { WANTED_TASKS = 8, SPLIT_CHUNKS = 4 };
+
+static tx_ref
+heads_of(struct linear *l, bool per_head)
+{
+    return tx_dim(l->s.p, per_head ? DIM_H : DIM_G);
+}
+
+void
+linear_make_states(struct linear *l)
+{
+    struct tile_prog *p = l->s.p;
+    tx_ref one = tx_num(p, 1), zero = tx_num(p, 0), parts[2] = {zero, zero};
+    tx_ref least = tx_op2(p, TX_MUL, tx_num(p, SPLIT_CHUNKS), l->s.max_nj);
+    for (int k = 0; k < l->nblocks; k++)
+        parts[l->block[k].per_head] = tx_op2(p, TX_ADD, parts[l->block[k].per_head],
+                                             l->block[k].parts);
+    for (int k = 0; k < 2; k++) {
+        tx_ref tasks = tx_op2(p, TX_MUL, tx_op2(p, TX_MUL, tx_dim(p, DIM_B), heads_of(l, k)),
+                              parts[k]);
+        tx_ref want = tx_op2(p, TX_CDIV, tx_num(p, WANTED_TASKS), tx_op2(p, TX_MAX, one, tasks));
+        tx_ref most = tx_op2(p, TX_FDIV, tx_dim(p, DIM_N), least);
+        l->splits[k] = tx_op2(p, TX_MAX, one, tx_op2(p, TX_MIN, want, most));
+    }
+    for (int k = 0; k < l->nblocks; k++) {
+        struct block *b = &l->block[k];
+        tx_ref planes = tx_op2(p, TX_MUL, tx_dim(p, DIM_B), heads_of(l, b->per_head));
+        planes = tx_op2(p, TX_MUL, planes, l->splits[b->per_head]);
+        if (b->matrix)
+            b->state = tile_buf_add(p, arena_printf(p->arena, "state%d", k), BUF_SHARED, ELEM_ACC,
+                                    planes, b->count, tx_dim(p, DIM_M));
+        if (b->vector)
+            b->z = tile_buf_add(p, arena_printf(p->arena, "z%d", k), BUF_SHARED, ELEM_ACC, planes,
+                                one, b->count);
+    }
 }
 
 /* Columns [col, col+cols) of z, or rows of the state, of the current plane. */
@@ -80,9 +110,10 @@ tx_ref
 linear_query_plane(struct linear *l, const struct block *b)
 {
     struct tile_prog *p = l->s.p;
-    tx_ref heads = tx_dim(p, b->per_head ? DIM_H : DIM_G);
-    return tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, l->s.at[0], heads),
-                  b->per_head ? l->s.at[1] : l->s.hk);
+    tx_ref plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, l->s.at[0], heads_of(l, b->per_head)),
+                          b->per_head ? l->s.at[1] : l->s.hk);
+    tx_ref splits = l->splits[b->per_head];
+    return splits ? tx_op2(p, TX_MUL, plane, splits) : plane;
 }
 
 tile_view
@@ -243,9 +274,10 @@ linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref lo,
     }
 }
 
-/* if (first <= part < end) { before; chunk loop; after } */
+/* if (first <= part < end) { before; chunk loop over keys [from, to); after } */
 static struct tile_stmt *
-key_block(struct linear *l, struct block *b, tx_ref plane, tx_ref part, tx_ref first, tx_ref end)
+key_block(struct linear *l, struct block *b, tx_ref plane, tx_ref part, tx_ref first, tx_ref end,
+          tx_ref from, tx_ref to)
 {
     struct sched *s = &l->s;
     struct tile_prog *p = s->p;
@@ -262,7 +294,7 @@ key_block(struct linear *l, struct block *b, tx_ref plane, tx_ref part, tx_ref f
     stmt_splice(&body, &work);
     stmt_splice(&all, &s->query);
     stmt_splice(&all, &before);
-    stmt_add(&all, stmt_for(s, var, tx_num(p, 0), tx_dim(p, DIM_N), s->max_nj, &body));
+    stmt_add(&all, stmt_for(s, var, from, to, s->max_nj, &body));
     stmt_splice(&all, &after);
     struct tile_stmt *below = tile_stmt_new(p, TILE_if), *above = tile_stmt_new(p, TILE_if);
     below->x[0] = part;
@@ -274,6 +306,57 @@ key_block(struct linear *l, struct block *b, tx_ref plane, tx_ref part, tx_ref f
     return below;
 }
 
+/* Where split number `split` of the keys begins: at a chunk. */
+static tx_ref
+split_begin(struct linear *l, tx_ref split, tx_ref splits)
+{
+    struct tile_prog *p = l->s.p;
+    tx_ref chunks = tx_op2(p, TX_CDIV, tx_dim(p, DIM_N), l->s.max_nj);
+    tx_ref before = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, chunks, split), splits);
+    return tx_op2(p, TX_MIN, tx_dim(p, DIM_N), tx_op2(p, TX_MUL, before, l->s.max_nj));
+}
+
+/* Adds the sums of all splits up, in order. */
+static void
+add_merge_phase(struct linear *l, bool per_head, struct stmt_list *phases)
+{
+    struct sched *s = &l->s;
+    struct tile_prog *p = s->p;
+    struct tile_stmt *ph = tile_stmt_new(p, TILE_phase);
+    tx_ref splits = l->splits[per_head], one = tx_num(p, 1), zero = tx_num(p, 0);
+    struct stmt_list body = {0}, sum = {0};
+    int64_t known;
+    if (tx_is_num(p, splits, &known) && known == 1)
+        return;
+    for (int k = 0; k < 3; k++)
+        ph->var[k] = tile_var_add(p, arena_printf(p->arena, "m%u", p->nvars));
+    uint32_t var = tile_var_add(p, arena_printf(p->arena, "s%u", p->nvars));
+    tx_ref plane = tx_op2(p, TX_MUL, tx_var(p, ph->var[0]), heads_of(l, per_head));
+    plane = tx_op2(p, TX_MUL, tx_op2(p, TX_ADD, plane, tx_var(p, ph->var[1])), splits);
+    for (int k = 0; k < l->nblocks; k++) {
+        const struct block *b = &l->block[k];
+        uint32_t buf[2] = {b->state, b->z};
+        for (int i = 0; i < 2 && b->per_head == per_head; i++) {
+            if (!buf[i])
+                continue;
+            struct tile_stmt *a = tile_stmt_new(p, TILE_add);
+            tx_ref rows = i ? one : b->count, cols = i ? b->count : tx_dim(p, DIM_M);
+            a->v[0] = linear_shared_view(l, buf[i], plane, zero, zero, rows, cols);
+            a->v[1] = a->v[0];
+            a->v[1].b = tx_op2(p, TX_ADD, plane, tx_var(p, var));
+            stmt_add(&sum, a);
+        }
+    }
+    if (!sum.first)
+        return;
+    stmt_add(&body, stmt_for(s, var, one, splits, one, &sum));
+    ph->x[0] = tx_dim(p, DIM_B);
+    ph->x[1] = heads_of(l, per_head);
+    ph->x[2] = tx_op2(p, TX_MIN, one, tx_op2(p, TX_SUB, splits, one));
+    ph->body = body.first;
+    stmt_add(phases, ph);
+}
+
 /* All blocks of one kind of head (per key head, or per query head) in one phase. */
 void
 linear_add_key_phase(struct linear *l, bool per_head, struct stmt_list *phases)
@@ -282,7 +365,7 @@ linear_add_key_phase(struct linear *l, bool per_head, struct stmt_list *phases)
     struct tile_prog *p = s->p;
     struct tile_stmt *ph = tile_stmt_new(p, TILE_phase);
     struct stmt_list body = {0};
-    tx_ref first = tx_num(p, 0), heads = tx_dim(p, per_head ? DIM_H : DIM_G);
+    tx_ref first = tx_num(p, 0), heads = heads_of(l, per_head), splits = l->splits[per_head];
     ph->var[0] = tile_var_add(p, arena_printf(p->arena, "b%u", p->nvars));
     ph->var[1] = tile_var_add(p, arena_printf(p->arena, "h%u", p->nvars));
     ph->var[2] = tile_var_add(p, arena_printf(p->arena, "t%u", p->nvars));
@@ -292,19 +375,26 @@ linear_add_key_phase(struct linear *l, bool per_head, struct stmt_list *phases)
     s->hk = s->at[1];
     if (per_head)
         s->hk = tx_op2(p, TX_FDIV, tx_op2(p, TX_MUL, s->at[1], tx_dim(p, DIM_G)), tx_dim(p, DIM_H));
+    tx_ref task = tx_var(p, ph->var[2]), part = tx_op2(p, TX_FDIV, task, splits);
+    tx_ref split = tx_op2(p, TX_SUB, task, tx_op2(p, TX_MUL, part, splits));
+    tx_ref from = split_begin(l, split, splits);
+    tx_ref to = split_begin(l, tx_op2(p, TX_ADD, split, tx_num(p, 1)), splits);
     tx_ref plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, s->at[0], heads), s->at[1]);
+    plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, splits), split);
     for (int k = 0; k < l->nblocks; k++) {
         struct block *b = &l->block[k];
         if (b->per_head != per_head)
             continue;
         tx_ref end = tx_op2(p, TX_ADD, first, b->parts);
-        stmt_add(&body, key_block(l, b, plane, tx_var(p, ph->var[2]), first, end));
+        stmt_add(&body, key_block(l, b, plane, part, first, end, from, to));
         first = end;
     }
     ph->x[0] = tx_dim(p, DIM_B);
     ph->x[1] = heads;
-    ph->x[2] = first;
+    ph->x[2] = tx_op2(p, TX_MUL, first, splits);
     ph->body = body.first;
-    if (body.first)
-        stmt_add(phases, ph);
+    if (!body.first)
+        return;
+    stmt_add(phases, ph);
+    add_merge_phase(l, per_head, phases);
 }

@@ -268,12 +268,6 @@ outer_key_sums(const struct ir_func *f, ir_ref root, ir_ref *out, int max)
 static tile_view token_vectors(struct sched *s, ir_ref node, uint8_t axis, uint8_t tokens,
                                tx_ref rows);
 
-static bool
-has_axis(const struct ir_func *f, ir_ref n, uint8_t axis)
-{
-    return axis < IR_MAX_AXES && (f->nodes[n].axes >> axis & 1) != 0;
-}
-
 static struct stmt_list *
 list_for(struct sched *s, ir_ref n)
 {
@@ -327,8 +321,6 @@ bind_add(struct sched *s, struct bind_list *l, const struct tile_bind *b)
     l->at[l->n++] = *b;
 }
 
-static void fill_mixed(struct sched *s, ir_ref n);
-
 /* Has everything below n that a map over (row, col) cannot evaluate by itself held and bound. */
 static void
 gather_binds(struct sched *s, ir_ref n, uint8_t row, uint8_t col, ir_ref top, struct bind_list *l)
@@ -348,7 +340,7 @@ gather_binds(struct sched *s, ir_ref n, uint8_t row, uint8_t col, ir_ref top, st
     bool once = elementwise && !vec && side != SIDE_MIXED && pairwise && costly(s->f, n);
     if (n != top && (!elementwise || once)) {
         if (side == SIDE_MIXED)
-            fill_mixed(s, n);
+            schedule_pair_sum(s, n);
         else if (vec)
             vector_tile(s, n, (uint8_t)__builtin_ctzll(vec));
         else
@@ -540,105 +532,6 @@ vector_tile(struct sched *s, ir_ref node, uint8_t axis)
     vector_into(s, node, axis, v, tokens, list_for(s, node));
     hold(s, node, v, tokens, axis);
     return v;
-}
-
-/* ---- pairs of tokens ---- */
-
-/* The operand of a dot on the query side as [axis, queries]. */
-static tile_view
-transposed_tile(struct sched *s, ir_ref node, uint8_t axis)
-{
-    tx_ref n = tx_axis(s->p, axis);
-    const struct ir_node *x = &s->f->nodes[node];
-    for (uint32_t k = 0; k < s->nturned; k++)
-        if (s->turned[k].node == node && s->turned[k].row_axis == axis)
-            return s->turned[k].view;
-    tile_view src = x->op == IR_input && !held_find(s, node) ? view_arg(s, 0, s->at[2], s->ni)
-                                                             : vector_tile(s, node, axis);
-    tile_view dst = local_tile(s, "t", true, n, s->max_ni, n, s->ni);
-    if (s->nturned < SCHED_MAX_TURNED) /* else it is made again */
-        s->turned[s->nturned++] = (struct tile_bind){node, dst, axis, AX_i};
-    if (ir_side_of(s->f, node) == SIDE_NEUTRAL) { /* the same for every query */
-        stmt_add(&s->query, map_new(s, TILE_map, dst, node, axis, AX_i, n, s->ni));
-        return dst;
-    }
-    struct tile_stmt *t = tile_stmt_new(s->p, TILE_transpose);
-    t->v[0] = dst;
-    t->v[1] = src;
-    stmt_add(&s->query, t);
-    return dst;
-}
-
-/* If rsum[axis](n) is a dot of a query-side and a key-side vector, the two. */
-static bool
-dot_operands(struct sched *s, ir_ref n, ir_ref *qv, ir_ref *kv)
-{
-    ir_ref fac[16], q[16], k[16];
-    int nf = product_factors(s->f, n, fac, 16), nq = 0, nk = 0;
-    for (int i = 0; i < nf; i++) {
-        enum ir_side side = ir_side_of(s->f, fac[i]);
-        if (side == SIDE_MIXED)
-            return false;
-        if (side == SIDE_KEY)
-            k[nk++] = fac[i];
-        else
-            q[nq++] = fac[i];
-    }
-    if (!nk || !nq)
-        return false;
-    *qv = product_of(s->f, q, nq);
-    *kv = product_of(s->f, k, nk);
-    return true;
-}
-
-/* Vector operands of a general sum over pairs: queries transposed, keys as they are. */
-static void
-hold_pair_vectors(struct sched *s, ir_ref n, uint8_t axis)
-{
-    enum ir_side side = ir_side_of(s->f, n);
-    if (held_find(s, n) || !has_axis(s->f, n, axis))
-        return;
-    if (side == SIDE_QUERY) {
-        hold(s, n, transposed_tile(s, n, axis), axis, AX_i);
-        return;
-    }
-    if (side == SIDE_KEY) {
-        vector_tile(s, n, axis);
-        return;
-    }
-    for (int k = 0; k < s->f->nodes[n].nargs; k++)
-        hold_pair_vectors(s, s->f->nodes[n].arg[k], axis);
-}
-
-/* Fills and holds a tile [keys, queries] of a sum over a vector axis that pairs both sides. */
-static void
-fill_mixed(struct sched *s, ir_ref n)
-{
-    const struct ir_node x = s->f->nodes[n];
-    if (x.op != IR_rsum)
-        ICE("op %s over pairs of tokens is not scheduled", ir_ops[x.op].name);
-    tx_ref zero = tx_num(s->p, 0);
-    uint8_t axis = x.attr.axis;
-    uint32_t buf = local_buf(s, "s", s->max_nj, s->max_ni);
-    tile_view dst = view_of(buf, zero, zero, s->nj, s->ni, zero);
-    ir_ref qv, kv;
-    if (dot_operands(s, x.arg[0], &qv, &kv)) {
-        /* neutral or one-sided factors without the axis are spread over it by the tiles */
-        struct tile_stmt *z = tile_stmt_new(s->p, TILE_zero), *m = tile_stmt_new(s->p, TILE_matmul);
-        z->v[0] = m->v[0] = dst;
-        m->v[2] = transposed_tile(s, qv, axis);
-        bool direct = s->f->nodes[kv].op == IR_input && s->f->acc == s->f->type;
-        m->v[1] = direct ? view_arg(s, 1, s->at[3], s->nj) : vector_tile(s, kv, axis);
-        stmt_add(s->mixed, z);
-        stmt_add(s->mixed, m);
-    } else {
-        hold_pair_vectors(s, x.arg[0], axis);
-        struct tile_stmt *m = map_new(s, TILE_mixsum, dst, x.arg[0], AX_j, AX_i, s->nj, s->ni);
-        m->red_axis = axis;
-        m->depth = tx_axis(s->p, axis);
-        stmt_add(s->mixed, m);
-    }
-    hold(s, n, dst, AX_j, AX_i);
 }
 
 tile_view

@@ -90,6 +90,9 @@ struct tile_stmt *map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref
 tile_view vector_tile(struct sched *s, ir_ref node, uint8_t axis);
 /* V of the current key tile, copied where whole vectors of it could run past its rows. */
 tile_view value_tile(struct sched *s);
+/* Fills and holds a tile [keys, queries] of a sum over a vector axis that pairs both sides.
+ * (schedule_pairs.c) */
+void schedule_pair_sum(struct sched *s, ir_ref n);
 /* One row [1, tokens] of a one-sided scalar node. */
 tile_view scalar_row(struct sched *s, ir_ref node);
 

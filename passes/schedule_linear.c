@@ -251,7 +251,8 @@ schedule_linear(struct arena *a, struct ir_func *f, const struct schedule_tuning
         linear_add_terms(l, f->root[ROOT_DEN]);
     linear_add_plain_sums(l);
     for (int k = 0; k < l->nblocks; k++)
-        linear_prepare_block(l, &l->block[k], k);
+        linear_prepare_block(l, &l->block[k]);
+    linear_make_states(l);
     linear_add_key_phase(l, false, &phases);
     linear_add_key_phase(l, true, &phases);
     add_query_phase(l, &phases);
