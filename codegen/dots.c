@@ -61,28 +61,43 @@ store_lanes(struct cg *g, val v, int first, int count, val at)
     cg_store(g, part, at);
 }
 
+/* Accumulators and the positions in both matrices: variables, which become registers. */
 struct block {
     const struct dots_args *x;
     val a, b, acc[MAX_BLOCK];
     int rows, cols;
 };
 
+/* One vector along the rows. Rows are found from one position each, not by a pointer each: those
+ * would not all stay in registers. */
 static void
-add_products(struct cg *g, val col, val mask, void *arg)
+add_products(struct cg *g, const struct block *k, val mask)
 {
-    struct block *k = arg;
-    val b[BLOCK_QUERIES];
+    val b[BLOCK_QUERIES], at = LLVMBuildLoad2(g->b, g->ptr, k->a, "");
+    val bt = LLVMBuildLoad2(g->b, g->ptr, k->b, "");
     for (int j = 0; j < k->cols; j++)
-        b[j] = cg_load_lanes(g, cg_at(g, cg_at(g, k->b, cg_mul(g, k->x->ldb, cg_i(g, j))), col),
-                             mask);
+        b[j] = cg_load_lanes(g, cg_at(g, bt, cg_mul(g, k->x->ldb, cg_i(g, j))), mask);
     for (int i = 0; i < k->rows; i++) {
-        val row = cg_at(g, k->a, cg_mul(g, k->x->lda, cg_i(g, i)));
-        val a = cg_load_lanes(g, cg_at(g, row, col), mask);
+        val a = cg_load_lanes(g, cg_at(g, at, cg_mul(g, k->x->lda, cg_i(g, i))), mask);
         for (int j = 0; j < k->cols; j++) {
             val acc = k->acc[i * k->cols + j];
             cg_store(g, cg_fma(g, a, b[j], cg_load(g, g->vec, acc)), acc);
         }
     }
+    LLVMBuildStore(g->b, cg_at(g, at, cg_i(g, g->vl)), k->a);
+    LLVMBuildStore(g->b, cg_at(g, bt, cg_i(g, g->vl)), k->b);
+}
+
+static void
+whole_rows(struct cg *g, const struct block *k)
+{
+    val vl = cg_i(g, g->vl), whole = cg_mul(g, LLVMBuildSDiv(g->b, k->x->k, vl, ""), vl);
+    struct cg_loop l = cg_loop(g, cg_i(g, 0), whole, vl);
+    add_products(g, k, NULL);
+    cg_end(g, &l);
+    LLVMBasicBlockRef rest = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLT, whole, k->x->k, ""));
+    add_products(g, k, cg_mask(g, cg_sub(g, k->x->k, whole)));
+    cg_fi(g, rest);
 }
 
 /* Products of `rows` rows of A from row i on with `cols` rows of B from row j on. */
@@ -92,11 +107,11 @@ block(struct cg *g, const struct dots_args *x, val i, val j, int rows, int cols)
     struct block k = {.x = x, .rows = rows, .cols = cols};
     val sum[MAX_BLOCK];
     int n = rows * cols;
-    k.a = cg_at(g, x->a, cg_mul(g, i, x->lda));
-    k.b = cg_at(g, x->b, cg_mul(g, j, x->ldb));
+    k.a = cg_var(g, g->ptr, cg_at(g, x->a, cg_mul(g, i, x->lda)));
+    k.b = cg_var(g, g->ptr, cg_at(g, x->b, cg_mul(g, j, x->ldb)));
     for (int p = 0; p < n; p++)
         k.acc[p] = cg_var(g, g->vec, cg_splat_f(g, 0));
-    cg_columns(g, x->k, add_products, &k);
+    whole_rows(g, &k);
     for (int p = 0; p < n; p++)
         sum[p] = cg_load(g, g->vec, k.acc[p]);
     sum_lanes(g, sum, n);
@@ -107,18 +122,18 @@ block(struct cg *g, const struct dots_args *x, val i, val j, int rows, int cols)
     }
 }
 
-/* All rows of B against some rows of A: four at a time, or the last ones one by one. */
+/* All rows of B against `most` rows of A (or one): four at a time, the last ones one by one. */
 static void
-rows_of_b(struct cg *g, const struct dots_args *x, val i, int most, bool several)
+rows_of_b(struct cg *g, const struct dots_args *x, val i, int most)
 {
     val zero = cg_i(g, 0), four = cg_i(g, BLOCK_QUERIES);
+    int half = most > 1 ? most / 2 : 1;
     struct cg_loop l = cg_loop(g, zero, cg_sub(g, x->n, cg_i(g, BLOCK_QUERIES - 1)), four);
-    for (int r = 0; r < (several ? most : 1); r += several ? most / BLOCK_QUERIES : 1)
-        block(g, x, cg_add(g, i, cg_i(g, r)), l.iv, several ? most / BLOCK_QUERIES : 1,
-              BLOCK_QUERIES);
+    for (int r = 0; r < most; r += half)
+        block(g, x, cg_add(g, i, cg_i(g, r)), l.iv, half, BLOCK_QUERIES);
     cg_end(g, &l);
     l = cg_loop(g, l.iv, x->n, cg_i(g, 1));
-    block(g, x, i, l.iv, several ? most : 1, 1);
+    block(g, x, i, l.iv, most, 1);
     cg_end(g, &l);
 }
 
@@ -132,12 +147,12 @@ build_dots(struct cg *g)
         return fn;
     LLVMGetParams(fn, q);
     struct dots_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8]};
-    int most = g->vl > 8 ? MAX_BLOCK : 8; /* accumulators: half of the registers */
+    int most = g->t->nv > 2 ? 8 : 4; /* half as many by four: half of the registers */
     struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_sub(g, x.m, cg_i(g, most - 1)), cg_i(g, most));
-    rows_of_b(g, &x, l.iv, most, true);
+    rows_of_b(g, &x, l.iv, most);
     cg_end(g, &l);
     l = cg_loop(g, l.iv, x.m, cg_i(g, 1));
-    rows_of_b(g, &x, l.iv, most, false);
+    rows_of_b(g, &x, l.iv, 1);
     cg_end(g, &l);
     cg_close_function(g, outer, back);
     return fn;

@@ -31,8 +31,8 @@ micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, in
     LLVMBuildBr(g->b, body); /* the caller guarantees k > 0 */
     LLVMPositionBuilderAtEnd(g->b, body);
     val p = LLVMBuildPhi(g->b, g->i64, ""), ap = LLVMBuildPhi(g->b, g->ptr, "");
-    val bp = LLVMBuildPhi(g->b, g->ptr, ""), zero64 = cg_i(g, 0);
-    LLVMAddIncoming(p, &zero64, &from, 1);
+    val bp = LLVMBuildPhi(g->b, g->ptr, "");
+    LLVMAddIncoming(p, (val *)(uintptr_t)&x->k, &from, 1);
     LLVMAddIncoming(ap, &a0, &from, 1);
     LLVMAddIncoming(bp, &b0, &from, 1);
     for (int i = 0; i < mr; i++)
@@ -48,14 +48,14 @@ micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, in
         for (int j = 0; j < nv; j++)
             next[i][j] = cg_fma(g, av, bv[j], acc[i][j]);
     }
-    val p1 = cg_add(g, p, cg_i(g, 1)), ap1 = cg_at(g, ap, x->acs), bp1 = cg_at(g, bp, x->ldb);
+    val p1 = cg_sub(g, p, cg_i(g, 1)), ap1 = cg_at(g, ap, x->acs), bp1 = cg_at(g, bp, x->ldb);
     LLVMAddIncoming(p, &p1, &body, 1);
     LLVMAddIncoming(ap, &ap1, &body, 1);
     LLVMAddIncoming(bp, &bp1, &body, 1);
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++)
             LLVMAddIncoming(acc[i][j], &next[i][j], &body, 1);
-    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, p1, x->k, ""), body, done);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, p1, cg_i(g, 0), ""), body, done);
     LLVMPositionBuilderAtEnd(g->b, done);
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++) {

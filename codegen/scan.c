@@ -17,22 +17,21 @@ struct scan_args {
     val out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m;
 };
 
-/* A loop that runs at least once, with pointers that advance: `for (i = 0; ++i < n;)`. */
+/* A loop that runs count > 0 times, with pointers that advance. */
 struct walk {
     LLVMBasicBlockRef body;
     val i, p[4];
 };
 
 static struct walk
-walk_open(struct cg *g, const val *start, int n)
+walk_open(struct cg *g, val count, const val *start, int n)
 {
     struct walk w = {.body = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "")};
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
-    val zero = cg_i(g, 0);
     LLVMBuildBr(g->b, w.body);
     LLVMPositionBuilderAtEnd(g->b, w.body);
     w.i = LLVMBuildPhi(g->b, g->i64, "");
-    LLVMAddIncoming(w.i, &zero, &from, 1);
+    LLVMAddIncoming(w.i, &count, &from, 1);
     for (int k = 0; k < n; k++) {
         w.p[k] = LLVMBuildPhi(g->b, g->ptr, "");
         LLVMAddIncoming(w.p[k], (val *)(uintptr_t)&start[k], &from, 1);
@@ -41,15 +40,15 @@ walk_open(struct cg *g, const val *start, int n)
 }
 
 static void
-walk_close(struct cg *g, struct walk *w, const val *next, int n, val count)
+walk_close(struct cg *g, struct walk *w, const val *next, int n)
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
     LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(g->ctx, g->fn, "");
-    val i = cg_add(g, w->i, cg_i(g, 1));
+    val i = cg_sub(g, w->i, cg_i(g, 1));
     LLVMAddIncoming(w->i, &i, &here, 1);
     for (int k = 0; k < n; k++)
         LLVMAddIncoming(w->p[k], (val *)(uintptr_t)&next[k], &here, 1);
-    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, i, count, ""), w->body, done);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, i, cg_i(g, 0), ""), w->body, done);
     LLVMPositionBuilderAtEnd(g->b, done);
 }
 
@@ -79,7 +78,7 @@ static void
 read_block(struct cg *g, const struct scan_args *x, const struct block *b, val out, val q)
 {
     const val start[2] = {out, q};
-    struct walk w = walk_open(g, start, 2);
+    struct walk w = walk_open(g, x->heads, start, 2);
     val sum[MAX_SV], at[MAX_SV];
     for (int j = 0; j < b->sv; j++) {
         at[j] = cg_at(g, w.p[0], cg_i(g, (int64_t)j * g->vl));
@@ -93,7 +92,7 @@ read_block(struct cg *g, const struct scan_args *x, const struct block *b, val o
     for (int j = 0; j < b->sv; j++)
         cg_store(g, sum[j], at[j]);
     const val next[2] = {cg_at(g, w.p[0], x->po), cg_at(g, w.p[1], x->pq)};
-    walk_close(g, &w, next, 2, x->heads);
+    walk_close(g, &w, next, 2);
 }
 
 static void
@@ -107,7 +106,7 @@ micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, 
     const val start[4] = {cg_at(g, x->out, col), cg_at(g, x->q, row), cg_at(g, x->k, row),
                           cg_at(g, x->v, col)};
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
-    struct walk w = walk_open(g, start, 4);
+    struct walk w = walk_open(g, x->n, start, 4);
     val old[MAX_SR][MAX_SV];
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++) {
@@ -128,7 +127,7 @@ micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, 
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++)
             LLVMAddIncoming(old[i][j], &b.state[i][j], &last, 1);
-    walk_close(g, &w, next, 4, x->n);
+    walk_close(g, &w, next, 4);
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++)
             cg_store(g, b.state[i][j], state_addr(g, x, &b, i, j));
@@ -206,7 +205,7 @@ sum_block(struct cg *g, const struct sum_args *x, val col, int nv, val mask)
         first[j] = sum_load(g, z, j, mask);
     const val start[3] = {x->out, cg_at(g, x->q, col), cg_at(g, x->k, col)};
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
-    struct walk w = walk_open(g, start, 3);
+    struct walk w = walk_open(g, x->n, start, 3);
     for (int j = 0; j < nv; j++) {
         old[j] = LLVMBuildPhi(g->b, g->vec, "");
         LLVMAddIncoming(old[j], &first[j], &from, 1);
@@ -214,19 +213,19 @@ sum_block(struct cg *g, const struct sum_args *x, val col, int nv, val mask)
     for (int j = 0; j < nv; j++)
         now[j] = LLVMBuildFAdd(g->b, old[j], sum_load(g, w.p[2], j, mask), "");
     const val heads[2] = {w.p[0], w.p[1]};
-    struct walk h = walk_open(g, heads, 2);
+    struct walk h = walk_open(g, x->heads, heads, 2);
     val sum = cg_load(g, g->vec, h.p[0]);
     for (int j = 0; j < nv; j++)
         sum = cg_fma(g, sum_load(g, h.p[1], j, mask), now[j], sum);
     cg_store(g, sum, h.p[0]);
     const val more[2] = {cg_at(g, h.p[0], x->po), cg_at(g, h.p[1], x->pq)};
-    walk_close(g, &h, more, 2, x->heads);
+    walk_close(g, &h, more, 2);
     const val next[3] = {cg_at(g, w.p[0], x->ldo), cg_at(g, w.p[1], x->ldq),
                          cg_at(g, w.p[2], x->ldk)};
     LLVMBasicBlockRef last = LLVMGetInsertBlock(g->b);
     for (int j = 0; j < nv; j++)
         LLVMAddIncoming(old[j], &now[j], &last, 1);
-    walk_close(g, &w, next, 3, x->n);
+    walk_close(g, &w, next, 3);
     for (int j = 0; j < nv; j++)
         cg_store(g, now[j], cg_at(g, z, cg_i(g, (int64_t)j * g->vl)));
 }
