@@ -264,6 +264,14 @@ cg_put(struct cg *g, val x, const tile_view *v, val row, val col, val mask)
         LLVMSetAlignment(LLVMBuildStore(g->b, x, addr), (unsigned)size);
 }
 
+void
+cg_prefetch(struct cg *g, val addr)
+{
+    val args[4] = {addr, LLVMConstInt(g->i32, 0, 0), LLVMConstInt(g->i32, 3, 0),
+                   LLVMConstInt(g->i32, 1, 0)}; /* to read, into all caches, data */
+    cg_call_intrinsic(g, "llvm.prefetch", &g->ptr, 1, args, 4);
+}
+
 val
 cg_hsum(struct cg *g, val v)
 {

@@ -85,6 +85,7 @@ val cg_fma(struct cg *g, val a, val b, val c);          /* a*b + c, fused where 
 val cg_mask(struct cg *g, val count);
 val cg_gather(struct cg *g, val base, val index_vec64, val mask);
 val cg_hsum(struct cg *g, val v);                       /* sum of lanes, in a fixed tree order */
+void cg_prefetch(struct cg *g, val addr);               /* the line that holds it */
 val cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args,
                       unsigned n);
 struct cg_loop cg_loop(struct cg *g, val lo, val hi,

@@ -4,11 +4,11 @@
  *
  * With one query per head, or one per head of a group, the vectors of `matmul` would be mostly
  * empty. Here the rows of A (keys, streamed from memory) and of B (queries) are read in whole
- * vectors. A block holds as many products as half of the registers, which are then summed up across
- * the lanes together. */
+ * vectors, a row of A to its end before the next one: several rows at a time come from memory at a
+ * third of the speed. */
 #include "codegen/cg.h"
 
-enum { BLOCK_QUERIES = 4, MAX_BLOCK = 16, DOTS_ARGS = 9 };
+enum { QUERIES = 4, UNROLL = 4, DOTS_ARGS = 9 };
 
 struct dots_args {
     val c, ldc, a, lda, b, ldb, m, n, k;
@@ -31,9 +31,9 @@ pair_sums(struct cg *g, val x, val y)
                          LLVMBuildShuffleVector(g->b, x, same ? poison : y, o, ""), "");
 }
 
-/* acc[0..n) to vectors whose lanes are the sums of each; n is a power of two. Returns how many
- * vectors: lane l of vector v is the sum of acc[v * vl + l]. */
-static int
+/* acc[0..n) to vectors whose lanes are the sums of each: lane l of vector v is the sum of
+ * acc[v * vl + l]; where n is less than vl the lanes repeat. n is a power of two. */
+static void
 sum_lanes(struct cg *g, val *acc, int n)
 {
     for (int width = g->vl; width > 1; width /= 2) {
@@ -45,96 +45,75 @@ sum_lanes(struct cg *g, val *acc, int n)
             acc[k] = pair_sums(g, acc[2 * k], acc[2 * k + 1]);
         n /= 2;
     }
-    return n;
 }
 
-/* count lanes of v from lane `first`, to memory. */
+/* The sums of n accumulators, to memory one after another. */
 static void
-store_lanes(struct cg *g, val v, int first, int count, val at)
+store_sums(struct cg *g, val *acc, int n, val at)
 {
     val lanes[64];
-    for (int k = 0; k < count; k++)
-        lanes[k] = LLVMConstInt(g->i32, (unsigned)(first + k), 0);
-    val part = count == g->vl ? v
-                              : LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(g->vec),
-                                                       LLVMConstVector(lanes, (unsigned)count), "");
-    cg_store(g, part, at);
+    sum_lanes(g, acc, n);
+    for (int k = 0; k < n; k += g->vl) {
+        int count = n - k < g->vl ? n - k : g->vl;
+        for (int i = 0; i < count; i++)
+            lanes[i] = LLVMConstInt(g->i32, (unsigned)i, 0);
+        val part = acc[k / g->vl];
+        if (count < g->vl)
+            part = LLVMBuildShuffleVector(g->b, part, LLVMGetPoison(g->vec),
+                                          LLVMConstVector(lanes, (unsigned)count), "");
+        cg_store(g, part, cg_at(g, at, cg_i(g, k)));
+    }
 }
 
-/* Accumulators and the positions in both matrices: variables, which become registers. */
-struct block {
+/* A row of A with some of B: accumulators and positions are variables, which become registers. */
+struct line {
     const struct dots_args *x;
-    val a, b, acc[MAX_BLOCK];
-    int rows, cols;
+    val a, b, acc[QUERIES];
+    int cols;
 };
 
-/* One vector along the rows. Rows are found from one position each, not by a pointer each: those
+/* Some vectors along the rows. Rows of B are found from one position, not by a pointer each: those
  * would not all stay in registers. */
 static void
-add_products(struct cg *g, const struct block *k, val mask)
+add_products(struct cg *g, const struct line *k, int vectors, val mask)
 {
-    val b[BLOCK_QUERIES], at = LLVMBuildLoad2(g->b, g->ptr, k->a, "");
-    val bt = LLVMBuildLoad2(g->b, g->ptr, k->b, "");
-    for (int j = 0; j < k->cols; j++)
-        b[j] = cg_load_lanes(g, cg_at(g, bt, cg_mul(g, k->x->ldb, cg_i(g, j))), mask);
-    for (int i = 0; i < k->rows; i++) {
-        val a = cg_load_lanes(g, cg_at(g, at, cg_mul(g, k->x->lda, cg_i(g, i))), mask);
+    val at = LLVMBuildLoad2(g->b, g->ptr, k->a, ""), bt = LLVMBuildLoad2(g->b, g->ptr, k->b, "");
+    for (int v = 0; v < vectors; v++) {
+        val on = cg_i(g, (int64_t)v * g->vl), a = cg_load_lanes(g, cg_at(g, at, on), mask);
         for (int j = 0; j < k->cols; j++) {
-            val acc = k->acc[i * k->cols + j];
-            cg_store(g, cg_fma(g, a, b[j], cg_load(g, g->vec, acc)), acc);
+            val row = cg_at(g, bt, cg_mul(g, k->x->ldb, cg_i(g, j)));
+            val b = cg_load_lanes(g, cg_at(g, row, on), mask);
+            cg_store(g, cg_fma(g, a, b, cg_load(g, g->vec, k->acc[j])), k->acc[j]);
         }
     }
-    LLVMBuildStore(g->b, cg_at(g, at, cg_i(g, g->vl)), k->a);
-    LLVMBuildStore(g->b, cg_at(g, bt, cg_i(g, g->vl)), k->b);
+    val step = cg_i(g, (int64_t)vectors * g->vl);
+    LLVMBuildStore(g->b, cg_at(g, at, step), k->a);
+    LLVMBuildStore(g->b, cg_at(g, bt, step), k->b);
 }
 
+/* Products of row i of A with `cols` rows of B from row j on. */
 static void
-whole_rows(struct cg *g, const struct block *k)
+line(struct cg *g, const struct dots_args *x, val i, val j, int cols)
 {
-    val vl = cg_i(g, g->vl), whole = cg_mul(g, LLVMBuildSDiv(g->b, k->x->k, vl, ""), vl);
-    struct cg_loop l = cg_loop(g, cg_i(g, 0), whole, vl);
-    add_products(g, k, NULL);
-    cg_end(g, &l);
-    LLVMBasicBlockRef rest = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLT, whole, k->x->k, ""));
-    add_products(g, k, cg_mask(g, cg_sub(g, k->x->k, whole)));
-    cg_fi(g, rest);
-}
-
-/* Products of `rows` rows of A from row i on with `cols` rows of B from row j on. */
-static void
-block(struct cg *g, const struct dots_args *x, val i, val j, int rows, int cols)
-{
-    struct block k = {.x = x, .rows = rows, .cols = cols};
-    val sum[MAX_BLOCK];
-    int n = rows * cols;
+    struct line k = {.x = x, .cols = cols};
+    val sum[QUERIES], from = cg_i(g, 0);
     k.a = cg_var(g, g->ptr, cg_at(g, x->a, cg_mul(g, i, x->lda)));
     k.b = cg_var(g, g->ptr, cg_at(g, x->b, cg_mul(g, j, x->ldb)));
-    for (int p = 0; p < n; p++)
-        k.acc[p] = cg_var(g, g->vec, cg_splat_f(g, 0));
-    whole_rows(g, &k);
-    for (int p = 0; p < n; p++)
-        sum[p] = cg_load(g, g->vec, k.acc[p]);
-    sum_lanes(g, sum, n);
-    for (int r = 0; r < rows; r++) {
-        val row = cg_add(g, i, cg_i(g, r)), at = cg_add(g, cg_mul(g, row, x->ldc), j);
-        int lane = r * cols % g->vl;
-        store_lanes(g, sum[r * cols / g->vl], lane, cols, cg_at(g, x->c, at));
+    for (int c = 0; c < cols; c++)
+        k.acc[c] = cg_var(g, g->vec, cg_splat_f(g, 0));
+    for (int vectors = UNROLL; vectors >= 1; vectors -= UNROLL - 1) {
+        val step = cg_i(g, (int64_t)vectors * g->vl);
+        struct cg_loop l = cg_loop(g, from, cg_sub(g, x->k, cg_sub(g, step, cg_i(g, 1))), step);
+        add_products(g, &k, vectors, NULL);
+        cg_end(g, &l);
+        from = l.iv;
     }
-}
-
-/* All rows of B against `most` rows of A (or one): four at a time, the last ones one by one. */
-static void
-rows_of_b(struct cg *g, const struct dots_args *x, val i, int most)
-{
-    val zero = cg_i(g, 0), four = cg_i(g, BLOCK_QUERIES);
-    int half = most > 1 ? most / 2 : 1;
-    struct cg_loop l = cg_loop(g, zero, cg_sub(g, x->n, cg_i(g, BLOCK_QUERIES - 1)), four);
-    for (int r = 0; r < most; r += half)
-        block(g, x, cg_add(g, i, cg_i(g, r)), l.iv, half, BLOCK_QUERIES);
-    cg_end(g, &l);
-    l = cg_loop(g, l.iv, x->n, cg_i(g, 1));
-    block(g, x, i, l.iv, most, 1);
-    cg_end(g, &l);
+    LLVMBasicBlockRef rest = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLT, from, x->k, ""));
+    add_products(g, &k, 1, cg_mask(g, cg_sub(g, x->k, from)));
+    cg_fi(g, rest);
+    for (int c = 0; c < cols; c++)
+        sum[c] = cg_load(g, g->vec, k.acc[c]);
+    store_sums(g, sum, cols, cg_at(g, x->c, cg_add(g, cg_mul(g, i, x->ldc), j)));
 }
 
 static val
@@ -147,13 +126,15 @@ build_dots(struct cg *g)
         return fn;
     LLVMGetParams(fn, q);
     struct dots_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8]};
-    int most = g->t->nv > 2 ? 8 : 4; /* half as many by four: half of the registers */
-    struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_sub(g, x.m, cg_i(g, most - 1)), cg_i(g, most));
-    rows_of_b(g, &x, l.iv, most);
+    val zero = cg_i(g, 0), one = cg_i(g, 1), four = cg_i(g, QUERIES);
+    struct cg_loop row = cg_loop(g, zero, x.m, one);
+    struct cg_loop l = cg_loop(g, zero, cg_sub(g, x.n, cg_sub(g, four, one)), four);
+    line(g, &x, row.iv, l.iv, QUERIES);
     cg_end(g, &l);
-    l = cg_loop(g, l.iv, x.m, cg_i(g, 1));
-    rows_of_b(g, &x, l.iv, 1);
+    l = cg_loop(g, l.iv, x.n, one);
+    line(g, &x, row.iv, l.iv, 1);
     cg_end(g, &l);
+    cg_end(g, &row);
     cg_close_function(g, outer, back);
     return fn;
 }

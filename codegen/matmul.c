@@ -6,16 +6,29 @@
  * B and C are row-major and may be read and written in whole vectors past column n (rows are
  * padded). The micro-kernel holds mr x nv vectors of C in registers: per step of k it loads nv
  * vectors of B and mr broadcast numbers of A for mr*nv multiply-adds. Sums run over k in order,
- * from zero, and are added to C at the end, so the result depends on the extents alone. */
+ * from zero, and are added to C at the end, so the result depends on the extents alone.
+ *
+ * A few rows (one query per head, or those of a group) are a matter of reading B, which memory gives
+ * at half the speed in narrow strips: they take wide ones, and the rest of each row is asked for
+ * with them. */
 #include "codegen/cg.h"
 
 #include <stdio.h>
 
-enum { MAX_MR = 16, MAX_NV = 8 };
+enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8 };
 
 struct mm_args {
     val c, ldc, a, ars, acs, b, ldb, m, n, k;
 };
+
+/* The strip after this one, of the same row. */
+static void
+prefetch_strip(struct cg *g, val b, int nv)
+{
+    int line = CG_PAD / g->esize;
+    for (int at = nv * g->vl; at < 2 * nv * g->vl; at += line)
+        cg_prefetch(g, cg_at(g, b, cg_i(g, at)));
+}
 
 /* The k loop and update of an mr x nv block at (row, col). */
 static void
@@ -43,6 +56,8 @@ micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, in
     val bv[MAX_NV];
     for (int j = 0; j < nv; j++)
         bv[j] = cg_load(g, g->vec, cg_at(g, bp, cg_i(g, (int64_t)j * g->vl)));
+    if (nv == FEW_VECTORS && g->t->bits < 512)
+        prefetch_strip(g, bp, nv);
     for (int i = 0; i < mr; i++) {
         val av = cg_splat(g, cg_load(g, g->acc, cg_at(g, ap, ai[i])));
         for (int j = 0; j < nv; j++)
@@ -79,6 +94,25 @@ column_block(struct cg *g, const struct mm_args *x, val col, int nv)
     }
 }
 
+/* A few rows against strips of B as wide as the registers allow; returns the first column left. */
+static val
+few_rows(struct cg *g, const struct mm_args *x)
+{
+    val zero = cg_i(g, 0), strip = cg_i(g, (int64_t)FEW_VECTORS * g->vl);
+    val few = LLVMBuildICmp(g->b, LLVMIntSLE, x->m, cg_i(g, FEW_ROWS), "");
+    val end = cg_sub(g, x->n, cg_sub(g, strip, cg_i(g, 1)));
+    struct cg_loop l = cg_loop(g, zero, LLVMBuildSelect(g->b, few, end, zero, ""), strip);
+    val row = zero;
+    for (int mr = g->t->nv > 2 ? 2 : 1; mr >= 1; mr--) {
+        struct cg_loop r = cg_loop(g, row, cg_sub(g, x->m, cg_i(g, mr - 1)), cg_i(g, mr));
+        micro_kernel(g, x, r.iv, l.iv, mr, FEW_VECTORS);
+        cg_end(g, &r);
+        row = r.iv;
+    }
+    cg_end(g, &l);
+    return l.iv;
+}
+
 val
 cg_build_matmul(struct cg *g)
 {
@@ -99,7 +133,7 @@ cg_build_matmul(struct cg *g)
     LLVMGetParams(fn, q);
     struct mm_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9]};
     LLVMBasicBlockRef some = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSGT, x.k, cg_i(g, 0), ""));
-    val col = cg_i(g, 0);
+    val col = few_rows(g, &x);
     for (int nv = g->t->nv; nv >= 1; nv /= 2) {
         /* the narrowest block also takes a partial vector */
         int64_t need = nv > 1 ? (int64_t)nv * g->vl - 1 : 0;
