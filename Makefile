@@ -11,7 +11,7 @@ define build_tree
 @$(CMAKE) --build $(1) -j $(JOBS)
 endef
 
-.PHONY: all build deps test-deps demo decode test test-release test-sanitized test-second test-nightly bench-kernels install clean
+.PHONY: all build deps test-deps demo decode test test-release test-sanitized test-second test-nightly bench bench-deps bench-kernels install clean
 all: build
 
 build: deps
@@ -21,6 +21,8 @@ deps:
 	@scripts/deps.sh
 test-deps:
 	@scripts/deps.sh test
+bench-deps:
+	@scripts/deps.sh bench
 
 demo: build
 	@examples/demo/run.sh $(BUILD)
@@ -46,6 +48,11 @@ test-nightly: test
 # Kernels against the multiply-add peak of this machine. bench/README.md says how to read it.
 bench-kernels: build
 	@bench/run.sh $(BUILD)
+
+# Against PyTorch, JAX, OpenBLAS and oneDNN: ARGS="--only W1 --quick" and the like. bench/README.md says how to read it.
+bench: bench-deps build
+	@bench/install.sh $(BUILD)
+	@$(BUILD)/bench/venv/bin/python bench/peers --build $(BUILD) $(ARGS)
 
 install: build
 	@$(CMAKE) --install $(BUILD) --prefix $(PREFIX)

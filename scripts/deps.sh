@@ -1,12 +1,15 @@
 #!/bin/sh
-# Installs what building and testing attnc needs on Debian and its relatives. Quick when nothing is missing.
+# Installs what building and testing attnc needs on Debian and its relatives; with `bench`, also what installing the
+# systems needs that it is measured against. Quick when nothing is missing.
 set -e
 build="flex bison pkg-config libflint-dev libgmp-dev libmpfr-dev libdlpack-dev"
 tests="python3-numpy gnuplot-nox"
+peers="python3-venv python3-dev g++"
 cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 missing=""
+[ "$1" = bench ] || peers=""
 have() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'; }
-for p in $build $tests $cross; do have "$p" || missing="$missing $p"; done
+for p in $build $tests $cross $peers; do have "$p" || missing="$missing $p"; done
 llvm=""
 for v in 22 21 20 19; do
   if have llvm-$v-dev && have llvm-$v-tools; then llvm="$llvm $v"; fi
