@@ -23,7 +23,7 @@ def arguments():
     p = argparse.ArgumentParser(prog="bench/peers", description=__doc__)
     p.add_argument("--only", metavar="W1,W4", help="these rows: " + " ".join(ROWS))
     p.add_argument("--rounds", type=int, default=9, help="turns of each side at most (9)")
-    p.add_argument("--threads", metavar="1,2", help="numbers of threads (1 and all)")
+    p.add_argument("--threads", metavar="1,2", help="numbers of threads (1 and all; 1 with --quick)")
     p.add_argument("--budget", type=float, default=2, help="seconds for each side of a line (2)")
     p.add_argument("--limit", type=float, default=60,
                    help="leave out what one call is expected to take longer for (60 s)")
@@ -37,7 +37,7 @@ def arguments():
     cores = sorted(os.sched_getaffinity(0))
     try:
         o.counts = [int(t) for t in o.threads.split(",")] if o.threads else \
-            sorted({1, len(cores)})
+            sorted({1} if o.quick else {1, len(cores)})
     except ValueError:
         p.error("--threads wants numbers: 1,2")
     for row in o.rows:

@@ -27,15 +27,16 @@ def direct(a, q, k, v):
 def features(a, q, k, v):
     """(s + 1)^2 by its feature map, one head."""
     q, k, v = (t.numpy()[0, 0] for t in (q, k, v))
-    rows, columns = np.triu_indices(a.D)
-    weight = np.where(rows == columns, 1, np.sqrt(2)).astype(np.float32)
 
     def phi(x):
         f = np.empty((len(x), a.features), np.float32)
-        f[:, 0] = 1
-        np.multiply(x, np.float32(np.sqrt(2)), out=f[:, 1:a.D + 1])
-        np.multiply(x[:, rows], x[:, columns], out=f[:, a.D + 1:])
-        f[:, a.D + 1:] *= weight
+        y = np.float32(np.sqrt(2)) * x
+        f[:, 0], f[:, 1:a.D + 1], f[:, a.D + 1:2 * a.D + 1] = 1, y, x * x
+        at = 2 * a.D + 1
+        for i in range(a.D - 1):
+            size = a.D - 1 - i
+            np.multiply(x[:, i:i + 1], y[:, i + 1:], out=f[:, at:at + size])
+            at += size
         return f
 
     def run():

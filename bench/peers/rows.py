@@ -117,6 +117,8 @@ class Rows:
                 peer("torch eager", torch_side.eager, a, qkv, 2),
                 peer("torch flex", torch_side.flex, a, qkv, compiles=True),
                 peer("torch features", torch_side.features, a, qkv, 4, linear=True),
+                peer("torch features, compiled", torch_side.features, a, qkv, 4, linear=True,
+                     compiles=True, compiled=True),
                 peer("JAX jit", jax("direct"), a, qkv, 2, compiles=True),
                 peer("JAX features", jax("features"), a, qkv, 4, True, compiles=True),
                 peer("OpenBLAS features", lazy("blas_side", "features"), a, qkv, 4, linear=True),
