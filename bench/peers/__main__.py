@@ -1,5 +1,6 @@
 """attnc beside other systems: `make bench`, or build/bench/venv/bin/python bench/peers --help."""
 import argparse
+import ctypes
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import plots    # noqa: E402
 import report   # noqa: E402
 
 ROWS = ("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W10")
-# A process that dies is started again without the side that was at work; so often at most.
+# A process that dies is started again without the side that was at work, at most so often.
 TRIES = 4
 
 
@@ -23,7 +24,7 @@ def arguments():
     p = argparse.ArgumentParser(prog="bench/peers", description=__doc__)
     p.add_argument("--only", metavar="W1,W4", help="these rows: " + " ".join(ROWS))
     p.add_argument("--rounds", type=int, default=9, help="turns of each side at most (9)")
-    p.add_argument("--threads", metavar="1,2", help="numbers of threads (1 and all; 1 with --quick)")
+    p.add_argument("--threads", metavar="1,2", help="numbers of threads (1 and all; --quick: 1)")
     p.add_argument("--budget", type=float, default=2, help="seconds for each side of a line (2)")
     p.add_argument("--limit", type=float, default=60,
                    help="leave out what one call is expected to take longer for (60 s)")
@@ -60,6 +61,12 @@ def environment(options, threads):
     return env
 
 
+def bound(cores):
+    """What a worker does before it becomes one: to its cores, and to end when this process ends."""
+    os.sched_setaffinity(0, cores)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 class Driver:
     """Starts the workers and keeps what they tell."""
 
@@ -82,7 +89,7 @@ class Driver:
             [sys.executable, os.path.join(HERE, "worker.py"), row, str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
             env=environment(o, threads), start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores))
+            preexec_fn=lambda: bound(cores))
         at = "its start"
         try:
             process.stdin.write(json.dumps({
@@ -151,6 +158,8 @@ class Driver:
 def main():
     """Measures and writes; the exit code is 130 after Ctrl-C."""
     options = arguments()
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
     os.makedirs(options.out, exist_ok=True)
     driver = Driver(options)
     complete = driver.run()

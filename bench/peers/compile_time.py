@@ -1,5 +1,5 @@
-"""Row W10: from a program to code, beside the first call of what torch.compile and jax.jit make of the
-same attention, in a fresh process with an empty cache, once a smaller function has been compiled."""
+"""Row W10: from a program to code, beside the first call of what torch.compile and jax.jit make of
+the same attention, in a fresh process with an empty cache, once a small function is compiled."""
 import os
 import statistics
 import subprocess
@@ -60,7 +60,7 @@ def run(library, options, tell):
             sides[system] = {"ours": False, "ms": seconds and 1e3 * seconds, "rounds": 1,
                              "note": problem and "not available: " + problem}
         tell({"kind": "point", "row": "W10", "label": name, "n": 0, "threads": options.threads,
-              "sides": sides, "flops": 0, "peak": None})
+              "sides": sides, "peak": None})
 
 
 def first_call(system, name):

@@ -1,7 +1,7 @@
-"""The causal product of pytorch-fast-transformers (Katharopoulos et al. 2020), built from its source.
+"""The causal product of pytorch-fast-transformers (Katharopoulos et al. 2020), built from source.
 
-The package wants all its extensions, CUDA among them where there is a compiler for it, so only the one
-C++ file that matters is built, with its own flags and -march=native. Run with BUILD/bench as
+The package wants all its extensions, CUDA among them where there is a compiler for it, so only the
+one C++ file that matters is built, with its own flags and -march=native. Run with BUILD/bench as
 argument to build, or import and call load(BUILD/bench).
 """
 import glob

@@ -1,12 +1,12 @@
-"""Kernels of attnc from Python: compiled to shared objects and called through ctypes on the tensors'
-DLPack structures, without a copy."""
+"""Kernels of attnc from Python: compiled to shared objects and called through ctypes on the DLPack
+structures of tensors, without a copy."""
 import ctypes
 import os
 import subprocess
 
 import torch
 
-NONE, POINTER = None, ctypes.c_void_p
+POINTER = ctypes.c_void_p
 
 
 class Exec(ctypes.Structure):
@@ -57,7 +57,7 @@ class Library:
             raise RuntimeError(self.attn.attn_message().decode())
 
     def compile(self, source, defines=(), flags=("--mcpu=native",)):
-        """The path of the shared object of a program, made anew if older than compiler or source."""
+        """The shared object of a program, made anew if older than compiler or source."""
         attnc = os.path.join(self.build, "attnc")
         name = "_".join([os.path.basename(source).removesuffix(".attn"), *defines]) + ".so"
         out = os.path.join(self.build, "bench", "kernels", name.replace("=", ""))

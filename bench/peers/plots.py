@@ -9,6 +9,9 @@ STYLE = """set terminal svg size {size} dynamic font "sans,12" background "white
 set output "{out}"
 set grid lc rgb "#dddddd"
 """
+# attnc is red, its pair-by-pair form dashed; peers have the other colours.
+COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22",
+           "#17becf")
 
 
 def quoted(text):
@@ -37,14 +40,19 @@ def curves(points, row, threads, out):
         if data:
             k = len(blocks)
             blocks.append(f"$d{k} << EOD\n" + "\n".join(f"{n} {ms}" for n, ms in data) + "\nEOD\n")
-            width = 3 if name.startswith("attnc") else 1.5
-            plots.append(f"$d{k} with linespoints lw {width} pt 7 ps 0.6 title {quoted(name)}")
-    if not plots or len({p["n"] for p in chosen}) < 2:
+            line = f'lw 1.5 lc rgb "{COLOURS[k % len(COLOURS)]}"'
+            if name.startswith("attnc"):
+                line = f'lw 3 lc rgb "#d62728" dt {2 if "direct" in name else 1}'
+            plots.append(f"$d{k} with linespoints {line} pt 7 ps 0.6 title {quoted(name)}")
+    ticks = sorted({p["n"] for p in chosen})
+    if not plots or len(ticks) < 2:
         return
     plural = "" if threads == 1 else "s"
     title = f"{chosen[0]['label']}, {threads} thread{plural}"
     script = STYLE.format(size="900,560", out=out) + "".join(blocks) + f"""set logscale xy
 set xlabel "n"
+set xtics ({", ".join(str(n) for n in ticks)})
+set xrange [{0.8 * ticks[0]}:{1.25 * ticks[-1]}]
 set ylabel "ms"
 set key outside right
 set title {quoted(title)}
@@ -67,12 +75,13 @@ def bars(points, threads, out):
         return
     lines.reverse()
     plural = "" if threads == 1 else "s"
-    title = f"Time of the fastest peer (bar) and the slowest (dot) over attnc's, {threads} thread{plural}"
+    title = f"Time of the fastest peer (bar) and the slowest (dot) over attnc's, {threads} thread"
     script = STYLE.format(size=f"1100,{120 + 30 * len(lines)}", out=out) + f"""$d << EOD
 {chr(10).join(lines)}
 EOD
 set logscale x
-set title {quoted(title)}
+set label 1 {quoted(title + plural)} at screen 0.5, screen 1 offset 0,-1.2 center
+set tmargin 3
 set xlabel "ratio"
 set yrange [-0.7:{len(lines) - 0.3}]
 set style fill solid 0.7

@@ -10,11 +10,11 @@ TITLES = {
 }
 HEAD = """# attnc beside other systems
 
-Milliseconds, medians; in brackets the ratio to the fastest column of attnc in the same line: above 1, attnc
-is faster. All columns of a line were measured in turns in one run, after their outputs were found equal
-to the first column's within the line's tolerance (largest error relative to the largest output). "of
-peak" is what the fastest column of attnc reaches of the rate of multiply-adds in registers, measured
-in the same rounds; FLOPs are those of the algorithm.
+Milliseconds, medians; in brackets the ratio to the fastest column of attnc in the same line: above
+1, attnc is faster. All columns of a line were measured in turns in one run, after their outputs
+were found equal to the first column's within the line's tolerance (largest error relative to the
+largest output). "of peak" is what the fastest column of attnc reaches of the rate of multiply-adds
+in registers, measured in the same rounds; FLOPs are those of the algorithm that ran.
 """
 
 
@@ -44,13 +44,12 @@ def cell(side, base):
 
 
 def fraction(point):
-    """The part of the peak that the fastest of ours reaches: where it is the side that FLOPs count."""
-    ours = [(s["ms"], name) for name, s in point["sides"].items() if s["ours"] and s["ms"]]
-    if not ours or not point["peak"] or not point["flops"]:
+    """The part of the peak that the fastest of ours reaches."""
+    ours = [(s["ms"], s) for s in point["sides"].values() if s["ours"] and s["ms"]]
+    if not ours or not point["peak"]:
         return ""
-    if min(ours)[1] == "attnc direct":
-        return "(direct)"
-    return f"{100 * point['flops'] / (1e-3 * min(ours)[0]) / point['peak']:.0f} %"
+    ms, side = min(ours, key=lambda pair: pair[0])
+    return f"{100 * side['flops'] / (1e-3 * ms) / point['peak']:.0f} %"
 
 
 def table(points):

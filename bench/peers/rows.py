@@ -48,13 +48,15 @@ class Rows:
         def make():
             kernel = self.library.kernel(source, (f"D={a.D}", f"M={a.D}"), scalars)
             return kernel.forward(q, k, v, *params)
-        return Side(name, make, ours=True, growth=1 if linear else 2)
+        return Side(name, make, ours=True, growth=1 if linear else 2,
+                    flops=a.linear_flops() if linear else a.direct_flops())
 
-    def peer(self, name, function, a, qkv, copies=0, linear=False, compiles=False, **named):
+    def peer(self, name, function, a, qkv, copies=0, linear=False, compiles=False,
+             heads_inside=False, **named):
         """A side of another system; copies: how many large matrices it holds at once."""
         size = a.feature_bytes(copies) if linear else a.square_bytes(copies)
         return Side(name, functools.partial(function, a, *qkv, **named), bytes=size,
-                    growth=1 if linear else 2, compiles=compiles)
+                    growth=1 if linear else 2, compiles=compiles, heads_inside=heads_inside)
 
     def softmax(self, a, qkv, all_sides=True):
         """The peers of softmax rows."""
@@ -65,7 +67,8 @@ class Rows:
         sides += [self.peer("torch flex", torch_side.flex, a, qkv, compiles=True),
                   self.peer("JAX jit", jax("direct"), a, qkv, 3, compiles=True)]
         if not a.cap:
-            sides.append(self.peer("JAX dpa", jax("dot_product"), a, qkv, 3, compiles=True))
+            sides.append(self.peer("JAX dpa", jax("dot_product"), a, qkv, 3, compiles=True,
+                                   heads_inside=True))
         if all_sides:
             sides += [self.peer("OpenBLAS", lazy("blas_side", "direct"), a, qkv, 2 / a.h),
                       self.peer("oneDNN", torch_side.onednn, a, qkv, 2 / a.h)]
@@ -76,14 +79,14 @@ class Rows:
         a = Attention("softmax", self.size(2048), h=8)
         qkv = a.inputs()
         sides = [self.ours("attnc", a, *qkv, "softmax.attn")] + self.softmax(a, qkv)
-        yield Point("W1", "softmax, full, h8 D64", a.n, sides, a.direct_flops())
+        yield Point("W1", "softmax, full, h8 D64", a.n, sides)
 
     def w2(self):
         """Causal softmax."""
         a = Attention("softmax", self.size(4096), h=8, D=128, causal=True)
         qkv = a.inputs()
         sides = [self.ours("attnc", a, *qkv, "softmax_causal.attn")] + self.softmax(a, qkv)
-        yield Point("W2", "softmax, causal, h8 D128", a.n, sides, a.direct_flops())
+        yield Point("W2", "softmax, causal, h8 D128", a.n, sides)
 
     def w3(self):
         """ALiBi, soft-capping, a window."""
@@ -100,7 +103,7 @@ class Rows:
             qkv = a.inputs()
             sides = [self.ours("attnc", a, *qkv, file, **named)]
             sides += self.softmax(a, qkv, all_sides=False)
-            yield Point("W3", label, n, sides, a.direct_flops())
+            yield Point("W3", label, n, sides)
 
     def lengths(self):
         """The n of the rows that draw a curve."""
@@ -123,7 +126,7 @@ class Rows:
                 peer("JAX features", jax("features"), a, qkv, 4, True, compiles=True),
                 peer("OpenBLAS features", lazy("blas_side", "features"), a, qkv, 4, linear=True),
                 peer("oneDNN features", torch_side.onednn_features, a, qkv, 4, linear=True)]
-            yield Point("W4", "(s + 1)², full, h1 D64", n, sides, a.linear_flops())
+            yield Point("W4", "(s + 1)², full, h1 D64", n, sides)
 
     def w5(self):
         """(s + 1)^2, causal."""
@@ -132,13 +135,14 @@ class Rows:
             qkv, peer = a.inputs(), self.peer
             sides = [
                 self.ours("attnc", a, *qkv, "quadratic_causal.attn", linear=True),
+                self.ours("attnc direct", a, *qkv, "quadratic_causal_direct.attn"),
                 peer("torch eager", torch_side.eager, a, qkv, 2),
                 peer("torch flex", torch_side.flex, a, qkv, compiles=True),
                 peer("torch chunked", torch_side.chunked, a, qkv, linear=True),
                 peer("torch chunked, compiled", torch_side.chunked, a, qkv, linear=True,
                      compiles=True, compiled=True),
                 peer("JAX chunked", jax("chunked"), a, qkv, linear=True, compiles=True)]
-            yield Point("W5", "(s + 1)², causal, h1 D64", n, sides, a.linear_flops())
+            yield Point("W5", "(s + 1)², causal, h1 D64", n, sides)
 
     def w6(self):
         """Features elu + 1."""
@@ -150,7 +154,7 @@ class Rows:
                  peer("torch features, compiled", torch_side.features, full, qkv, compiles=True,
                       compiled=True),
                  peer("JAX features", jax("features"), full, qkv, compiles=True)]
-        yield Point("W6", "elu + 1, full, h8 D64", n, sides, full.linear_flops())
+        yield Point("W6", "elu + 1, full, h8 D64", n, sides)
         a = Attention("elu", n, h=8, causal=True)
         sides = [self.ours("attnc", a, *qkv, "elu_causal.attn", linear=True),
                  peer("torch chunked", torch_side.batched_chunks, a, qkv),
@@ -158,7 +162,7 @@ class Rows:
                       compiled=True),
                  peer("fast-transformers", self.fast_transformers, a, qkv),
                  peer("JAX chunked", jax("chunked"), a, qkv, compiles=True)]
-        yield Point("W6", "elu + 1, causal, h8 D64", n, sides, a.linear_flops())
+        yield Point("W6", "elu + 1, causal, h8 D64", n, sides)
 
     def fast_transformers(self, a, q, k, v):
         """The causal product that bench/install.sh built."""
@@ -174,10 +178,11 @@ class Rows:
                  self.peer("torch eager", torch_side.eager, a, qkv),
                  self.peer("torch SDPA", torch_side.sdpa, a, qkv),
                  self.peer("JAX jit", jax("direct"), a, qkv, compiles=True),
-                 self.peer("JAX dpa", jax("dot_product"), a, qkv, compiles=True)]
-        yield Point("W7", "softmax, one token, 32 heads on 8, D128", a.n, sides, a.direct_flops())
-        for similarity, file in (("quadratic", "quadratic_causal.attn"), ("elu", "elu_causal.attn")):
-            yield self.steps(similarity, file)
+                 self.peer("JAX dpa", jax("dot_product"), a, qkv, compiles=True,
+                           heads_inside=True)]
+        yield Point("W7", "softmax, one token, 32 heads on 8, D128", a.n, sides)
+        yield self.steps("quadratic", "quadratic_causal.attn")
+        yield self.steps("elu", "elu_causal.attn")
 
     def steps(self, similarity, file):
         """One token from a state: each call is 16 tokens, one by one."""
@@ -194,7 +199,8 @@ class Rows:
             kernel = self.library.kernel(os.path.join(EXAMPLES, file), (f"D={a.D}", f"M={a.D}"))
             return kernel.stepper(*qkv)
         torch_step = functools.partial(torch_side.stepper, a, *qkv)
-        sides = [Side("attnc", loop(ours), ours=True, calls=a.n),
+        sides = [Side("attnc", loop(ours), ours=True, calls=a.n,
+                      flops=a.linear_flops() // a.n),
                  Side("torch eager", loop(torch_step), calls=a.n),
                  Side("torch compiled", loop(functools.partial(torch_step, compiled=True)),
                       compiles=True, calls=a.n),
@@ -202,4 +208,4 @@ class Rows:
                       calls=a.n)]
         name = "(s + 1)²" if similarity == "quadratic" else "elu + 1"
         return Point("W7", f"{name}, one token from a state, h8 D64", 1, sides,
-                     a.linear_flops() // a.n, more={"unit": "token"})
+                     more={"unit": "token"})

@@ -13,15 +13,18 @@ SHORT = 0.02            # seconds: shorter calls are repeated within a turn
 
 @dataclass
 class Side:
-    """One way to compute a point. make returns a call without arguments; calls: how many units (tokens)
-    one call stands for; ours: attnc itself; growth: time as a power of n, for what to expect."""
+    """One way to compute a point. make returns a call without arguments; calls: the tokens that
+    one call stands for; ours: attnc itself, with the FLOPs it does; growth: time as a power of n,
+    for what to expect."""
     name: str
     make: Callable
     bytes: int = 0
     ours: bool = False
+    flops: int = 0
     growth: float = 2
     compiles: bool = False
     calls: int = 1
+    heads_inside: bool = False      # the output is [b, n, h, D]
 
 
 @dataclass
@@ -31,7 +34,6 @@ class Point:
     label: str
     n: int
     sides: list
-    flops: int
     tolerance: float = 1e-4
     more: dict = field(default_factory=dict)
 
@@ -44,7 +46,7 @@ def as_numpy(result):
 
 
 def difference(result, reference):
-    """The largest error relative to the largest output; inf if the shape differs or it is no number."""
+    """The largest error relative to the largest output; inf if shapes differ or it is a NaN."""
     if result.shape != reference.shape:
         return float("inf")
     error = float(np.abs(result - reference).max() / np.abs(reference).max())
@@ -81,6 +83,8 @@ class Meter:
             start = time.perf_counter()
             result = as_numpy(call())
             taken = time.perf_counter() - start
+            if side.heads_inside:
+                result = result.swapaxes(1, 2)
         except Exception as problem:  # whatever a peer does not like, the rest goes on
             return None, None, "not available: " + reason(problem)
         if reference is not None:
@@ -112,7 +116,8 @@ class Meter:
         results, ready, reference = {}, [], None
         for side in point.sides:
             made, result, note = self.prepare(point, side, reference)
-            entry = results[side.name] = {"ours": side.ours, "note": note, "times": []}
+            entry = results[side.name] = {"ours": side.ours, "note": note, "times": [],
+                                          "flops": side.flops}
             if reference is None and result is not None and side.ours:
                 reference = result
             elif result is not None and reference is not None:
@@ -130,8 +135,7 @@ class Meter:
             entry["rounds"] = len(times)
             entry["ms"] = 1e3 * statistics.median(times) if times else None
         return {"kind": "point", "row": point.row, "label": point.label, "n": point.n,
-                "threads": self.threads, "sides": results, "flops": point.flops,
-                "tolerance": point.tolerance,
+                "threads": self.threads, "sides": results, "tolerance": point.tolerance,
                 "peak": statistics.median(peaks) if peaks else None, **point.more}
 
     def rounds(self, ready):

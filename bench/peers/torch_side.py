@@ -1,6 +1,6 @@
-"""The attentions in PyTorch: the formula, its fused operators, compositions by feature maps, and the
-same compositions on oneDNN's matrix product. Each function takes an Attention and q, k, v and returns
-a call without arguments."""
+"""The attentions in PyTorch: the formula, its fused operators, compositions by feature maps, and
+some of these on oneDNN's matrix product. Each function takes an Attention and q, k, v and returns a
+call without arguments."""
 import torch
 import torch.nn.functional as F
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
@@ -112,8 +112,8 @@ def onednn(a, q, k, v):
 
 
 def feature_map(a, compiled=False, few=False):
-    """A function from [..., D] to features whose products are the similarity. Written as it is
-    fastest: gathered where it is compiled, from a transposed copy for few tokens, else in slices."""
+    """A function from [..., D] to features whose products are the similarity, as it is fastest:
+    gathered where it is compiled, from a transposed copy for few tokens, else in slices."""
     if a.similarity == "elu":
         return lambda x: F.elu(x) + 1
     rows, columns = torch.triu_indices(a.D, a.D)

@@ -1,5 +1,5 @@
-"""Measures one row at one number of threads, in a process of its own that the driver starts bound to
-as many cores: worker.py ROW THREADS, options as JSON on standard input; answers are lines of JSON."""
+"""Measures one row at one number of threads, in a process of its own that the driver binds to as
+many cores: worker.py ROW THREADS, options as JSON on standard input; answers are lines of JSON."""
 import json
 import os
 import sys
