@@ -26,8 +26,8 @@ def arguments():
     p.add_argument("--rounds", type=int, default=9, help="turns of each side at most (9)")
     p.add_argument("--threads", metavar="1,2", help="numbers of threads (1 and all; --quick: 1)")
     p.add_argument("--budget", type=float, default=2, help="seconds for each side of a line (2)")
-    p.add_argument("--limit", type=float, default=60,
-                   help="leave out what one call is expected to take longer for (60 s)")
+    p.add_argument("--limit", type=float, default=20,
+                   help="leave out what one call is expected to take longer for (20 s)")
     p.add_argument("--quick", action="store_true", help="small sizes: shows that it works")
     p.add_argument("--out", metavar="DIR", help="where the results go (BUILD/bench)")
     p.add_argument("--build", default="build", help="the folder attnc was built in (build)")

@@ -67,15 +67,19 @@ class Meter:
         self.skip = skip
         self.seen = {}      # (label, side) -> (n, seconds), to foretell the next length
 
+    def guess(self, point, side):
+        """The seconds a call should take by what a shorter one took; 0 if there was none."""
+        n, seconds = self.seen.get((point.label, side.name), (point.n, 0))
+        return seconds * (point.n / n) ** side.growth
+
     def prepare(self, point, side, reference):
         """The side's call, its result and its expected time, or a note why there is none."""
         if f"{point.label} {point.n} {side.name}" in self.skip:
             return None, None, "ended the process"
         if side.bytes > MEMORY:
             return None, None, f"needs {side.bytes / (1 << 30):.0f} GiB"
-        before = self.seen.get((point.label, side.name))
-        if before and before[1] * (point.n / before[0]) ** side.growth > self.options.limit:
-            guess = before[1] * (point.n / before[0]) ** side.growth
+        guess = self.guess(point, side)
+        if guess > self.options.limit:
             return None, None, f"would take {guess:.0f} s"
         self.tell({"kind": "start", "side": f"{point.label} {point.n} {side.name}"})
         try:
@@ -91,7 +95,7 @@ class Meter:
             error = difference(result, reference)
             if not error <= point.tolerance:
                 return None, result, f"differs by {error:.1e}"
-        if taken < 0.5 or side.compiles and not (before and taken > 5):
+        if taken < 0.5 or side.compiles and guess < 10:
             start = time.perf_counter()
             call()
             taken = time.perf_counter() - start
@@ -129,7 +133,7 @@ class Meter:
             if reference is None:
                 break
         gc.collect()
-        peaks = self.rounds(ready)
+        peaks = self.rounds(point, ready)
         for entry in results.values():
             times = entry.pop("times")
             entry["rounds"] = len(times)
@@ -138,7 +142,7 @@ class Meter:
                 "threads": self.threads, "sides": results, "tolerance": point.tolerance,
                 "peak": statistics.median(peaks) if peaks else None, **point.more}
 
-    def rounds(self, ready):
+    def rounds(self, point, ready):
         """Turns of all sides, each round begun by another; the peak is taken every time."""
         peaks = []
         for number in range(max((turns for _, _, turns, _ in ready), default=0)):
@@ -146,5 +150,6 @@ class Meter:
             active = [r for r in ready if r[2] > number]
             shift = number % len(active)
             for side, (call, taken), _, entry in active[shift:] + active[:shift]:
+                self.tell({"kind": "start", "side": f"{point.label} {point.n} {side.name}"})
                 entry["times"].append(self.turn(call, taken) / side.calls)
         return peaks
