@@ -23,9 +23,9 @@ def arguments():
     """The command line."""
     p = argparse.ArgumentParser(prog="bench/peers", description=__doc__)
     p.add_argument("--only", metavar="W1,W4", help="these rows: " + " ".join(ROWS))
-    p.add_argument("--rounds", type=int, default=9, help="turns of each side at most (9)")
+    p.add_argument("--rounds", type=int, default=7, help="turns of each side at most (7)")
     p.add_argument("--threads", metavar="1,2", help="numbers of threads (1 and all; --quick: 1)")
-    p.add_argument("--budget", type=float, default=2, help="seconds for each side of a line (2)")
+    p.add_argument("--budget", type=float, default=1, help="seconds for each side of a line (1)")
     p.add_argument("--limit", type=float, default=20,
                    help="leave out what one call is expected to take longer for (20 s)")
     p.add_argument("--quick", action="store_true", help="small sizes: shows that it works")
@@ -119,7 +119,8 @@ class Driver:
             base = report.best(event)
             sides = ", ".join(f"{name} {report.cell(s, base)}"
                               for name, s in event["sides"].items())
-            self.say(f"{event['row']} {event['label']}, n {event['n']}, "
+            length = f"n {event['n']}, " if event["n"] else ""
+            self.say(f"{event['row']} {event['label']}, {length}"
                      f"threads {event['threads']}: {sides}")
 
     def row(self, row, threads):

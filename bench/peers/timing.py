@@ -102,6 +102,12 @@ class Meter:
         self.seen[point.label, side.name] = (point.n, taken)
         return (call, taken), result, None
 
+    def turns(self, taken):
+        """How many turns a side gets whose call takes so long."""
+        least = 3 if taken < 1 else 2 if taken < 3 else 1
+        most = max(int(self.options.budget / max(taken, SHORT)), least)
+        return min(self.options.rounds, most)
+
     def turn(self, call, taken):
         """Seconds per call in one turn. Other libraries' threads that still spin get time to
         sleep, then a call that is not counted wakes this one's."""
@@ -128,8 +134,7 @@ class Meter:
                 entry["error"] = difference(result, reference)
             del result
             if made:
-                most = max(self.options.budget / max(made[1], SHORT), 1 if made[1] > 3 else 3)
-                ready.append((side, made, min(self.options.rounds, int(most)), entry))
+                ready.append((side, made, self.turns(made[1]), entry))
             if reference is None:
                 break
         gc.collect()

@@ -3,7 +3,7 @@ some of these on oneDNN's matrix product. Each function takes an Attention and q
 call without arguments."""
 import torch
 import torch.nn.functional as F
-from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from spec import root
 
@@ -66,6 +66,22 @@ def sdpa(a, q, k, v):
                                                   enable_gqa=grouped)
 
 
+def block_mask(a, visible):
+    """flex's block mask, from the blocks themselves: create_block_mask would make an n x n matrix."""
+    blocks = torch.arange(0, a.n, CHUNK)
+    least = blocks[:, None] - blocks[None, :] - (CHUNK - 1)     # of i - j in a block
+    most = least + 2 * (CHUNK - 1)
+    window = a.window or a.n
+    whole = (least >= 0) & (most < window)
+    partly = (most >= 0) & (least < window) & ~whole
+    lists = []
+    for chosen in (partly, whole):
+        order = torch.argsort(chosen.int(), dim=-1, descending=True, stable=True)
+        lists += [chosen.sum(-1)[None, None].int(), order[None, None].int()]
+    return BlockMask.from_kv_blocks(*lists, BLOCK_SIZE=CHUNK, mask_mod=visible,
+                                    seq_lengths=(a.n, a.n))
+
+
 def flex(a, q, k, v):
     """flex_attention, compiled; (s + 1)^2 as the softmax of 2 log|s + 1|."""
     torch._dynamo.reset()
@@ -81,9 +97,7 @@ def flex(a, q, k, v):
     def visible(b, h, i, j):
         return (j <= i) & (i - j < a.window) if a.window else j <= i
 
-    blocks = None
-    if a.causal or a.window:
-        blocks = create_block_mask(visible, None, None, a.n, a.n, device="cpu")
+    blocks = block_mask(a, visible) if a.causal or a.window else None
     modified = a.similarity == "quadratic" or a.cap or a.alibi
     scale = 1.0 if a.similarity == "quadratic" else None
     call = torch.compile(flex_attention, dynamic=False)
