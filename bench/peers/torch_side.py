@@ -67,7 +67,7 @@ def sdpa(a, q, k, v):
 
 
 def block_mask(a, visible):
-    """flex's block mask, from the blocks themselves: create_block_mask would make an n x n matrix."""
+    """flex's block mask from the blocks themselves: create_block_mask makes an n x n matrix."""
     blocks = torch.arange(0, a.n, CHUNK)
     least = blocks[:, None] - blocks[None, :] - (CHUNK - 1)     # of i - j in a block
     most = least + 2 * (CHUNK - 1)
