@@ -265,10 +265,10 @@ cg_put(struct cg *g, val x, const tile_view *v, val row, val col, val mask)
 }
 
 void
-cg_prefetch(struct cg *g, val addr)
+cg_prefetch(struct cg *g, val addr, bool write, int near)
 {
-    val args[4] = {addr, LLVMConstInt(g->i32, 0, 0), LLVMConstInt(g->i32, 3, 0),
-                   LLVMConstInt(g->i32, 1, 0)}; /* to read, into all caches, data */
+    val args[4] = {addr, LLVMConstInt(g->i32, write, 0), LLVMConstInt(g->i32, (unsigned)near, 0),
+                   LLVMConstInt(g->i32, 1, 0)}; /* data */
     cg_call_intrinsic(g, "llvm.prefetch", &g->ptr, 1, args, 4);
 }
 

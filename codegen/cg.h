@@ -85,7 +85,8 @@ val cg_fma(struct cg *g, val a, val b, val c);          /* a*b + c, fused where 
 val cg_mask(struct cg *g, val count);
 val cg_gather(struct cg *g, val base, val index_vec64, val mask);
 val cg_hsum(struct cg *g, val v);                       /* sum of lanes, in a fixed tree order */
-void cg_prefetch(struct cg *g, val addr);               /* the line that holds it */
+/* Asks for the line of an address, which may be none; near: 3 for all caches, 2 for the second. */
+void cg_prefetch(struct cg *g, val addr, bool write, int near);
 val cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args,
                       unsigned n);
 struct cg_loop cg_loop(struct cg *g, val lo, val hi,
@@ -134,6 +135,7 @@ struct cg_point {
     const struct tile_stmt *s;
     val row, col, red;      /* i64 indexes; col is that of lane 0 */
     val lanes;              /* i1 mask of valid lanes, NULL: all valid */
+    val next;               /* rows to those of the next tile, where it is worth asking for; or NULL */
 };
 val cg_expr(struct cg *g, ir_ref node, const struct cg_point *at);
 

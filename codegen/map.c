@@ -11,6 +11,7 @@ struct map_job {
     const struct tile_stmt *s;
     enum { KEEP, SUM, MAX } reduce;
     bool store;
+    val next;                  /* as in struct cg_point */
 };
 
 void
@@ -49,10 +50,13 @@ map_rows(struct cg *g, const struct map_job *j, val r, val col, val mask, int co
     const struct tile_stmt *s = j->s;
     for (int k = 0; k < count; k++) {
         val row = k ? cg_add(g, r, cg_i(g, k)) : r;
-        struct cg_point at = {.s = s, .row = row, .col = col, .red = NULL, .lanes = mask};
+        struct cg_point at = {.s = s, .row = row, .col = col, .red = NULL, .lanes = mask,
+                              .next = j->next};
         val v = cg_expr(g, s->node, &at);
         if (j->store)
             cg_put(g, v, &s->v[0], row, col, mask);
+        if (j->next && !cg_is_padded(g, &s->v[0]))
+            cg_prefetch(g, cg_view_addr(g, &s->v[0], cg_add(g, row, j->next), col), true, 3);
         if (j->reduce != KEEP)
             cg_store(g, combine(g, j, cg_load(g, g->vec, acc[k]), v), acc[k]);
     }
@@ -101,10 +105,11 @@ row_map_column(struct cg *g, val col, val mask, void *arg)
 void
 cg_tile_map(struct cg *g, const struct tile_stmt *s)
 {
-    struct map_job j = {s, KEEP, true};
+    struct map_job j = {.s = s, .reduce = KEEP, .store = true};
     val cols = cg_tx(g, s->cols);
     if (s->row_axis != AX_UNIT && s->col_axis != AX_i && s->col_axis != AX_j) {
         struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->rows), cg_i(g, 1));
+        j.next = cg_tx(g, s->rows);
         struct row_map r = {&j, l.iv};
         cg_columns(g, cols, row_map_column, &r);
         cg_end(g, &l);
@@ -116,14 +121,14 @@ cg_tile_map(struct cg *g, const struct tile_stmt *s)
 void
 cg_tile_mapsum(struct cg *g, const struct tile_stmt *s)
 {
-    struct map_job j = {s, SUM, s->v[0].buf != 0};
+    struct map_job j = {.s = s, .reduce = SUM, .store = s->v[0].buf != 0};
     cg_columns(g, cg_tx(g, s->cols), map_column, &j);
 }
 
 void
 cg_tile_colmax(struct cg *g, const struct tile_stmt *s)
 {
-    struct map_job j = {s, MAX, false};
+    struct map_job j = {.s = s, .reduce = MAX};
     cg_columns(g, cg_tx(g, s->cols), map_column, &j);
 }
 

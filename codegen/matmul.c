@@ -27,7 +27,7 @@ prefetch_strip(struct cg *g, val b, int nv)
 {
     int line = CG_PAD / g->esize;
     for (int at = nv * g->vl; at < 2 * nv * g->vl; at += line)
-        cg_prefetch(g, cg_at(g, b, cg_i(g, at)));
+        cg_prefetch(g, cg_at(g, b, cg_i(g, at)), false, 3);
 }
 
 /* The k loop and update of an mr x nv block at (row, col). */

@@ -312,8 +312,8 @@ check_statement(struct checker *c, const struct tile_stmt *s, int depth)
         check_view(c, s->span, &s->v[k], info->views[k]);
     check_numbers(c, s);
     const struct tile_buf *bufs = c->p->bufs;
-    bool product = s->op == TILE_matmul || s->op == TILE_dots;
-    for (int k = 1; k < 3 && product && !c->error; k++)
+    bool product = s->op == TILE_matmul || s->op == TILE_dots || s->op == TILE_scan;
+    for (int k = 1; k < info->nviews && product && !c->error; k++)
         if (bufs[s->v[k].buf].kind == BUF_ARG && c->p->func->acc != c->p->func->type)
             fail(c, s->v[k].span.end ? s->v[k].span : s->span,
                  "%s reads elements of the accumulation type; copy %s", info->name,
