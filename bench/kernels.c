@@ -2,9 +2,11 @@
  *
  *     kernels [n] [rounds]
  *
- * Peak and kernels take turns, so that a change of clock or load hits both; printed are medians
- * over the rounds. FLOPs are those of the algorithm: a multiply-add is 2, d' features without
- * padding, causal pairs n(n+1)/2; exp and the like are not counted. */
+ * D = M is 64 unless compiled with -DSIZE=...; LEVEL (an attn_isa) is that of the peak, by default
+ * the best of this machine, and HEADS the heads. Peak and kernels take turns, so that a change of
+ * clock or load hits both; printed are medians over the rounds. FLOPs are those of the algorithm: a
+ * multiply-add is 2, d' features without padding, causal pairs n(n+1)/2; exp and the like are not
+ * counted. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,7 +34,16 @@ static const struct {
 } kernels[] = {
 #define ROW(name, form) {#name, &name##_kernel, form},
     KERNELS(ROW)};
-enum { D = 64, M = 64, COUNT = sizeof kernels / sizeof *kernels };
+#ifndef SIZE
+#define SIZE 64
+#endif
+#ifndef LEVEL
+#define LEVEL attn_isa_level()
+#endif
+#ifndef HEADS
+#define HEADS 1
+#endif
+enum { D = SIZE, M = SIZE, COUNT = sizeof kernels / sizeof *kernels };
 
 static double
 flops(enum form form, double n)
@@ -53,8 +64,8 @@ struct data {
 static double
 run(int which, const struct data *x, int threads)
 {
-    DLTensor q = ATTN_F32(x->q, 1, 1, x->n, D), k = ATTN_F32(x->k, 1, 1, x->n, D);
-    DLTensor v = ATTN_F32(x->v, 1, 1, x->n, M), out = ATTN_F32(x->out, 1, 1, x->n, M);
+    DLTensor q = ATTN_F32(x->q, 1, HEADS, x->n, D), k = ATTN_F32(x->k, 1, HEADS, x->n, D);
+    DLTensor v = ATTN_F32(x->v, 1, HEADS, x->n, M), out = ATTN_F32(x->out, 1, HEADS, x->n, M);
     const DLTensor *t[4] = {&q, &k, &v, &out};
     attn_exec exec = {.threads = threads};
     double start = measure_now();
@@ -72,16 +83,19 @@ measure(const struct data *x, int rounds, int threads)
     for (int k = 0; k < COUNT; k++)
         run(k, x, threads); /* first touch of its memory */
     for (int r = 0; r < rounds; r++) {
-        peak[r] = measure_peak(attn_isa_level(), 1);
+        peak[r] = measure_peak(LEVEL, 1);
         for (int k = 0; k < COUNT; k++)
             time[k][r] = run(k, x, threads);
     }
     double top = measure_median(peak, rounds);
-    printf("n = %lld, D = M = 64, f32, %d thread%s; peak of one core %.1f GFLOP/s\n",
-           (long long)x->n, threads, threads == 1 ? "" : "s", top * 1e-9);
+    printf("n = %lld, D = M = %d, %d head%s, f32, ", (long long)x->n, D, HEADS,
+           HEADS == 1 ? "" : "s");
+    printf("%d thread%s; peak of one core %.1f GFLOP/s\n", threads,
+           threads == 1 ? "" : "s", top * 1e-9);
     printf("%-18s %-8s %10s %10s %9s\n", "kernel", "schedule", "ms", "GFLOP/s", "of peak");
     for (int k = 0; k < COUNT; k++) {
-        double t = measure_median(time[k], rounds), rate = flops(kernels[k].form, (double)x->n) / t;
+        double t = measure_median(time[k], rounds);
+        double rate = HEADS * flops(kernels[k].form, (double)x->n) / t;
         printf("%-18s %-8s %10.2f %10.1f %8.1f%%\n", kernels[k].name,
                kernels[k].kernel->entries[0].schedule, t * 1e3, rate * 1e-9,
                100 * rate / top / threads);
@@ -94,8 +108,8 @@ main(int argc, char **argv)
     int64_t n = 16384;
     int rounds = 9;
     bench_arguments(argc, argv, 1 << 22, &n, &rounds);
-    struct data x = {bench_random(n * D), bench_random(n * D), bench_random(n * M),
-                     bench_random(n * M), n};
+    struct data x = {bench_random(HEADS * n * D), bench_random(HEADS * n * D),
+                     bench_random(HEADS * n * M), bench_random(HEADS * n * M), n};
     measure(&x, rounds, 1);
     measure(&x, rounds, 2);
     free(x.q);

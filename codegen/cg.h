@@ -135,7 +135,7 @@ struct cg_point {
     const struct tile_stmt *s;
     val row, col, red;      /* i64 indexes; col is that of lane 0 */
     val lanes;              /* i1 mask of valid lanes, NULL: all valid */
-    val next;               /* rows to those of the next tile, where it is worth asking for; or NULL */
+    val next;               /* rows to the next tile, where it is worth asking for; or NULL */
 };
 val cg_expr(struct cg *g, ir_ref node, const struct cg_point *at);
 

@@ -8,9 +8,9 @@
  * vectors of B and mr broadcast numbers of A for mr*nv multiply-adds. Sums run over k in order,
  * from zero, and are added to C at the end, so the result depends on the extents alone.
  *
- * A few rows (one query per head, or those of a group) are a matter of reading B, which memory gives
- * at half the speed in narrow strips: they take wide ones, and the rest of each row is asked for
- * with them. */
+ * A few rows (one query per head, or those of a group) are a matter of reading B, which memory
+ * gives at half the speed in narrow strips: they take wide ones, and the rest of each row is asked
+ * for with them. */
 #include "codegen/cg.h"
 
 #include <stdio.h>
