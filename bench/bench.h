@@ -12,6 +12,9 @@ float *bench_random(int64_t n);
 enum { BENCH_ROUNDS = 101 };
 void bench_arguments(int argc, char **argv, int64_t most, int64_t *n, int *rounds);
 
+/* Scales n numbers in place, with whole vectors. */
+void bench_scale(float *x, int64_t n);
+
 /* The sum of n numbers, read with whole vectors; its value only keeps it alive. */
 float bench_read(const float *x, int64_t n);
 

@@ -1,4 +1,5 @@
-/* The most one core reads from memory: what decoding is a fraction of, in the same run. */
+/* The most one core reads from memory, or reads and writes: what decoding is a fraction of, in the
+ * same run. */
 #include "bench/bench.h"
 
 #if defined(__AVX512F__)
@@ -28,4 +29,16 @@ bench_read(const float *x, int64_t n)
     for (unsigned k = 0; k < LANES; k++)
         total += sum[0][k];
     return total;
+}
+
+void
+bench_scale(float *x, int64_t n)
+{
+    enum { LANES = BYTES / sizeof(float) };
+    for (int64_t i = 0; i + LANES <= n; i += LANES) {
+        vec v;
+        __builtin_memcpy(&v, x + i, sizeof v);
+        v *= 0.999f;
+        __builtin_memcpy(x + i, &v, sizeof v);
+    }
 }

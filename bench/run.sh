@@ -1,6 +1,6 @@
 #!/bin/sh
-# Kernels against the peak of this machine, and decoding against its memory: builds and runs bench/kernels and
-# bench/decode. Usage: run.sh BUILD [n] [rounds]
+# Kernels against the peak of this machine, and decoding against its memory: builds and runs bench/kernels,
+# bench/decode and bench/state. Usage: run.sh BUILD [n] [rounds]
 set -e
 cd "$(dirname "$0")/.."
 build=${1:-build}
@@ -18,7 +18,9 @@ compile() { # sizes, then the examples to compile and the C program to link them
      "$build/runtime/libattn.a" -lm -o "$out/$program"
 }
 compile 64 kernels quadratic quadratic_causal quadratic_direct softmax softmax_causal elu_feature elu_causal
+compile 64 state quadratic_causal elu_causal
 compile 128 decode softmax_causal
 "$out/kernels" "$@"
 [ $# -lt 1 ] || { half=$(($1 / 2)); shift; set -- $half "$@"; }
 "$out/decode" "$@"
+"$out/state" 1 "${2:-15}"

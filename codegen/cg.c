@@ -182,6 +182,15 @@ cg_load_lanes(struct cg *g, val addr, val mask)
     return mask ? masked_load(g, g->vec, g->esize, addr, mask) : cg_load(g, g->vec, addr);
 }
 
+void
+cg_store_lanes(struct cg *g, val v, val addr, val mask)
+{
+    if (mask)
+        masked_store(g, g->vec, g->esize, v, addr, mask);
+    else
+        cg_store(g, v, addr);
+}
+
 /* ---- tensors ---- */
 
 /* acc or vec from io or iovec, and back: nothing to do where they are the same. */

@@ -55,7 +55,6 @@ struct cg {
 /* Values that many statements need, made once: each at the outermost place where all it depends on
  * is known. Place 0 is the beginning of the function, place d the statement at hand of the d-th
  * body around the current one. (scope.c) */
-enum { CG_MAX_DEPTH = 64 };
 void cg_scope_new(struct cg *g);
 void cg_scope_free(struct cg *g);
 /* The beginning of a function: from here to the next statement is place 0. */
@@ -78,6 +77,7 @@ val cg_at(struct cg *g, val base, val index);
 val cg_load(struct cg *g, LLVMTypeRef ty, val addr);
 val cg_load_lanes(struct cg *g, val addr, val mask);    /* a vec; lanes without mask are 0 */
 void cg_store(struct cg *g, val v, val addr);
+void cg_store_lanes(struct cg *g, val v, val addr, val mask);
 val cg_splat(struct cg *g, val scalar);                 /* acc -> vec */
 val cg_splat_f(struct cg *g, double v);                 /* constant vec */
 val cg_fma(struct cg *g, val a, val b, val c);          /* a*b + c, fused where the target can */

@@ -81,12 +81,12 @@ micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, in
         }
 }
 
-/* All rows of one block of nv vectors of columns: mr at a time, then halves. */
+/* All rows of one block of nv vectors of columns: mr at a time, then 4, then single ones. */
 static void
 column_block(struct cg *g, const struct mm_args *x, val col, int nv)
 {
     val row = cg_i(g, 0);
-    for (int mr = g->t->mr; mr >= 1; mr = mr > 2 ? (mr > 4 ? 4 : 2) : mr - 1) {
+    for (int mr = g->t->mr; mr >= 1; mr = mr > 4 ? 4 : mr > 1) {
         struct cg_loop l = cg_loop(g, row, cg_sub(g, x->m, cg_i(g, mr - 1)), cg_i(g, mr));
         micro_kernel(g, x, l.iv, col, mr, nv);
         cg_end(g, &l);

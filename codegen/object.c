@@ -14,9 +14,8 @@
 
 /* Hand-vectorised code needs registers and scheduling, not vectorisers. */
 static const char pipeline[] =
-    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
-    "loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-mssa(licm),adce,"
-    "simplifycfg),globaldce";
+    "function(simplifycfg,sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
+    "loop-mssa(licm),early-cse<memssa>,simplifycfg),globaldce";
 
 /* Addresses come from the tiles as the micro-kernels want them. Loop strength reduction takes half
  * of the time of compiling and a fifth of the object and rarely gains a few percent

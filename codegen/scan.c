@@ -226,8 +226,8 @@ sum_block(struct cg *g, const struct sum_args *x, val col, int nv, val mask)
     for (int j = 0; j < nv; j++)
         LLVMAddIncoming(old[j], &now[j], &last, 1);
     walk_close(g, &w, next, 3);
-    for (int j = 0; j < nv; j++)
-        cg_store(g, now[j], cg_at(g, z, cg_i(g, (int64_t)j * g->vl)));
+    for (int j = 0; j < nv; j++) /* past a partial vector others may have theirs */
+        cg_store_lanes(g, now[j], cg_at(g, z, cg_i(g, (int64_t)j * g->vl)), mask);
 }
 
 static val

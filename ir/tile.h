@@ -96,6 +96,9 @@ struct tile_stmt {
     span_t span;
 };
 
+/* Columns that statement `scansum` spreads its sums over: the lanes of the widest vector. */
+enum { TILE_LANES = 16 };
+
 enum { TILE_MAX_VARS = 1024, TILE_MAX_BUFS = 4096, TILE_MAX_DEGREE = 16 };
 
 struct tile_prog {

@@ -278,6 +278,20 @@ check_numbers(struct checker *c, const struct tile_stmt *s)
                  s->num[0] - 1, c->p->bufs[s->v[k].buf].name, (int)cols);
 }
 
+/* The sums of scansum fill whole vectors from the first column on. */
+static void
+check_lanes(struct checker *c, const struct tile_stmt *s)
+{
+    const tile_view *v = &s->v[0];
+    int64_t col, cols, width;
+    if (c->error || s->op != TILE_scansum)
+        return;
+    if (!tx_is_num(c->p, v->col, &col) || col != 0 || !tx_is_num(c->p, v->cols, &cols) ||
+        cols != TILE_LANES || !tx_is_num(c->p, c->p->bufs[v->buf].cols, &width) || width < cols)
+        fail(c, v->span.end ? v->span : s->span, "scansum writes %d columns, from the first on",
+             TILE_LANES);
+}
+
 /* The variables of a loop come into scope; how many. */
 static int
 bind_vars(struct checker *c, const struct tile_stmt *s)
@@ -311,6 +325,7 @@ check_statement(struct checker *c, const struct tile_stmt *s, int depth)
     for (int k = 0; k < info->nviews; k++)
         check_view(c, s->span, &s->v[k], info->views[k]);
     check_numbers(c, s);
+    check_lanes(c, s);
     const struct tile_buf *bufs = c->p->bufs;
     bool product = s->op == TILE_matmul || s->op == TILE_dots || s->op == TILE_scan;
     for (int k = 1; k < info->nviews && product && !c->error; k++)

@@ -7,7 +7,7 @@
 
 /* seen += z of the counter, for every query. */
 static void
-read_counter(struct scan *c, struct stmt_list *out)
+read_counter(struct scan *c, tile_view seen, struct stmt_list *out)
 {
     struct sched *s = &c->l.s;
     struct tile_prog *p = s->p;
@@ -16,8 +16,8 @@ read_counter(struct scan *c, struct stmt_list *out)
     tile_view ones = view_of(local_buf(s, "a", one, s->max_ni), zero, zero, one, s->ni, zero);
     struct stmt_list work = {0};
     stmt_add(&work, scan_stmt(c, TILE_ones, ones, (tile_view){0}));
-    struct tile_stmt *m = scan_stmt(c, TILE_matmul, scan_partial(c, c->seen, tx_var(p, c->var_g)),
-                                 linear_z_view(&c->l, b, zero, zero, one));
+    struct tile_stmt *m = scan_stmt(c, TILE_matmul, seen,
+                                    linear_z_view(&c->l, b, zero, zero, one));
     m->v[2] = ones;
     stmt_add(&work, m);
     scan_for_group(c, b, &work, out);
@@ -36,20 +36,26 @@ read_chunk(struct scan *c, struct stmt_list *out)
     tx_ref lo = scan_mul(c, state, c->group);
     sched_start(s, &mixed);
     s->at[1] = tx_var(p, var);
-    tile_view sums = scan_partial(c, c->num, g), den = scan_partial(c, c->den, g);
+    tx_ref one = tx_num(p, 1);
+    tile_view sums = scan_partial(c, c->num, g), row[2]; /* products fill whole vectors: not shared */
+    const uint32_t shared[2] = {c->den, c->seen};
     stmt_add(&body, scan_stmt(c, TILE_zero, sums, (tile_view){0}));
-    stmt_add(&body, scan_stmt(c, TILE_zero, den, (tile_view){0}));
-    stmt_add(&body, scan_stmt(c, TILE_zero, scan_partial(c, c->seen, g), (tile_view){0}));
+    for (int k = 0; k < 2; k++) {
+        row[k] = local_tile(s, k ? "seen" : "den", false, one, s->max_ni, one, s->ni);
+        stmt_add(&body, scan_stmt(c, TILE_zero, row[k], (tile_view){0}));
+    }
     for (int k = 0; k < c->l.nterms; k++) {
         struct stmt_list work = {0};
         if (done[k])
             continue;
-        linear_read_terms(&c->l, k, done, sums, den, &work);
+        linear_read_terms(&c->l, k, done, sums, row[0], &work);
         stmt_splice(&body, &s->query);
         scan_for_group(c, &c->l.block[c->l.term[k].block], &work, &tiles);
     }
-    read_counter(c, &tiles);
+    read_counter(c, row[1], &tiles);
     stmt_splice(&body, &tiles);
+    for (int k = 0; k < 2; k++)
+        stmt_add(&body, scan_stmt(c, TILE_copy, scan_partial(c, shared[k], g), row[k]));
     stmt_add(out, stmt_for(s, var, lo, scan_add(c, lo, c->group), tx_num(p, 1), &body));
 }
 

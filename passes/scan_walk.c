@@ -15,10 +15,8 @@
 
 /* What the current chunk has summed up: a plane per query head, the number of keys but once. */
 struct sums {
-    tile_view acc, den, seen;      /* the last two spread over LANES columns */
+    tile_view acc, den, seen;      /* the last two spread over columns */
 };
-
-enum { LANES = 16 };
 
 /* The term that reads a block, or NULL. */
 static const struct term *
@@ -202,7 +200,7 @@ static tile_view
 gathered(struct scan *c, tile_view spread, struct stmt_list *out)
 {
     struct sched *s = &c->l.s;
-    tx_ref one = tx_num(s->p, 1), lanes = tx_num(s->p, LANES);
+    tx_ref one = tx_num(s->p, 1), lanes = tx_num(s->p, TILE_LANES);
     tile_view row = local_tile(s, "z", false, one, s->max_ni, one, s->ni);
     tile_view ones = local_tile(s, "one", false, one, lanes, one, lanes);
     stmt_add(out, scan_stmt(c, TILE_zero, row, (tile_view){0}));
@@ -244,7 +242,7 @@ walk_chunk(struct scan *c, struct stmt_list *out)
     struct stmt_list first = {0}, split = {0}, mixed = {0}, last = {0};
     sched_start(s, &mixed);
     uint32_t head = open_heads(c);
-    tx_ref lanes = tx_num(p, LANES), m = tx_dim(p, DIM_M);
+    tx_ref lanes = tx_num(p, TILE_LANES), m = tx_dim(p, DIM_M);
     struct sums sums = {local_tile(s, "acc", true, s->max_ni, m, s->ni, m),
                         local_tile(s, "den", true, s->max_ni, lanes, s->ni, lanes),
                         local_tile(s, "seen", false, s->max_ni, lanes, s->ni, lanes)};

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 64, VERSION = 1 };
+enum { LINE = 64, VERSION = 2 };
 static const char magic[8] = "ATTNST\n";
 
 /* ---- life ---- */
@@ -195,6 +195,9 @@ static int
 make_memory(attn_state *s, const struct call *c, int64_t bytes, int *fresh)
 {
     *fresh = 0;
+    if (s->data && bytes != (int64_t)s->bytes)
+        return attn_fail(ATTN_E_STATE, "the state has %zu bytes, this kernel keeps %lld", s->bytes,
+                         (long long)bytes);
     if (s->data)
         return ATTN_OK;
     if (bytes < 0 || bytes > (int64_t)1 << 46)
