@@ -37,7 +37,7 @@ read_chunk(struct scan *c, struct stmt_list *out)
     sched_start(s, &mixed);
     s->at[1] = tx_var(p, var);
     tx_ref one = tx_num(p, 1);
-    tile_view sums = scan_partial(c, c->num, g), row[2]; /* products fill whole vectors: not shared */
+    tile_view sums = scan_partial(c, c->num, g), row[2]; /* own: products fill whole vectors */
     const uint32_t shared[2] = {c->den, c->seen};
     stmt_add(&body, scan_stmt(c, TILE_zero, sums, (tile_view){0}));
     for (int k = 0; k < 2; k++) {
