@@ -53,5 +53,8 @@ void scan_query_phase(struct scan *c, tx_ref tasks,
 bool scan_can_walk(const struct scan *c);
 void scan_walk_phases(struct scan *c, struct stmt_list *phases);
 void scan_pair_phases(struct scan *c, struct stmt_list *phases);
+/* acc += P' V, den and count += the row sums, for the chunk's own keys; inf and NaN reach only the
+ * rows that see them. Statements go to the lists of the schedule. */
+void scan_add_pairs(struct scan *c, tile_view acc, tile_view den, tile_view count);
 
 #endif

@@ -133,9 +133,8 @@ pair_similarity(const struct ir_func *f)
     return by_dots ? f->root[ROOT_PAIR] : f->root[ROOT_SIM];
 }
 
-/* acc += P' V for the chunk's own keys; inf and NaN reach only the rows that see them. */
-static void
-add_pairs(struct scan *c, tile_view acc, tile_view den, tile_view count)
+void
+scan_add_pairs(struct scan *c, tile_view acc, tile_view den, tile_view count)
 {
     struct sched *s = &c->l.s;
     struct ir_func *f = s->f;
@@ -161,7 +160,7 @@ static void
 finish(struct scan *c, tile_view acc, tile_view den, tile_view count, struct stmt_list *out)
 {
     struct sched *s = &c->l.s;
-    add_pairs(c, acc, den, count);
+    scan_add_pairs(c, acc, den, count);
     stmt_splice(out, &s->query);
     stmt_splice(out, &s->key);
     stmt_splice(out, s->mixed);

@@ -3,6 +3,7 @@
  *     phase b, state head, feature group:       S = 0
  *         for chunk of positions:
  *             for token of it:                  S += phi(k)' [v 1], acc = phi(q) S
+ *             first chunk, if terms can cancel: acc from the pairs themselves
  *             out = acc / den, or with several groups: partial sums
  *     phase b, head, query chunk:               the partial sums added in order, the output
  *
@@ -211,6 +212,30 @@ gathered(struct scan *c, tile_view spread, struct stmt_list *out)
     return row;
 }
 
+/* A row of the first chunk sees few keys, so its terms may cancel to almost nothing where those of
+ * later rows do not: these rows are summed anew from the pairs themselves, by group 0. */
+static void
+repair_first(struct scan *c, tile_view acc, tile_view den, struct stmt_list *out)
+{
+    struct sched *s = &c->l.s;
+    struct tile_prog *p = s->p;
+    struct stmt_list pairs = {0}, own = {0}, first = {0};
+    tx_ref one = tx_num(p, 1);
+    if (!s->f->root[ROOT_PAIR] || features_nonneg(s->f, s->f->root[ROOT_PAIR]))
+        return;
+    tile_view count = local_tile(s, "seen", false, one, s->max_ni, one, s->ni);
+    s->mixed = &pairs;
+    scan_add_pairs(c, acc, den, count);
+    stmt_splice(&own, &s->query);
+    stmt_splice(&own, &s->key);
+    stmt_splice(&own, &pairs);
+    stmt_add(&first, scan_stmt(c, TILE_zero, acc, (tile_view){0}));
+    stmt_add(&first, scan_stmt(c, TILE_zero, den, (tile_view){0}));
+    stmt_add(&first, scan_stmt(c, TILE_zero, count, (tile_view){0}));
+    add_if(c, tx_var(p, c->var_g), one, &own, &first);
+    add_if(c, s->at[3], one, &first, out);
+}
+
 /* The output of one head where there is one group, else what its sums are so far. */
 static void
 finish(struct scan *c, const struct sums *sums, struct stmt_list *out)
@@ -220,6 +245,7 @@ finish(struct scan *c, const struct sums *sums, struct stmt_list *out)
     const tile_view from[3] = {sums->acc, gathered(c, sums->den, out),
                                gathered(c, sums->seen, out)};
     const uint32_t to[3] = {c->num, c->den, c->seen};
+    repair_first(c, from[0], from[1], out);
     int64_t groups;
     bool known = tx_is_num(s->p, c->groups, &groups);
     for (int k = 0; k < 3; k++)

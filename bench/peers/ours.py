@@ -60,7 +60,7 @@ class Library:
         """The shared object of a program, made anew if older than compiler or source."""
         attnc = os.path.join(self.build, "attnc")
         name = "_".join([os.path.basename(source).removesuffix(".attn"), *defines]) + ".so"
-        out = os.path.join(self.build, "bench", "kernels", name.replace("=", ""))
+        out = os.path.join(self.build, "bench", "compiled", name.replace("=", ""))
         os.makedirs(os.path.dirname(out), exist_ok=True)
         newest = max(os.path.getmtime(attnc), os.path.getmtime(source))
         if not os.path.exists(out) or os.path.getmtime(out) < newest:

@@ -34,17 +34,18 @@ for kind in ("", "_causal"):
     chosen = []
     for n_q, n in ((17, 17), (3, 500), (400, 400)):
         both = [bits(f + kind, n_q, n) for f in ("features", "pairs")]
-        assert both[0] != both[1], (kind, n)
+        told = both[0] != both[1]    # inside its first chunk a prefix sum is computed pair by pair too
+        assert told or (kind and n_q < 128), (kind, n)
         got = bits("auto" + kind, n_q, n)
         assert got in both, (kind, n_q, n)
-        chosen.append(both.index(got))
+        chosen.append(both.index(got) if told else None)
         if n_q != 400:
             continue
         # one form always, whatever the sizes
         schedule = "scan" if kind else "linear"
         assert bits("auto" + kind, n_q, n, f"--rates=stream:1000000,{schedule}:1") == both[0]
         assert bits("auto" + kind, n_q, n, f"--rates=stream:1,{schedule}:1000000") == both[1]
-    assert chosen[0] == 1 and chosen[2] == 0, (kind, chosen)
+    assert chosen[0] == (None if kind else 1) and chosen[2] == 0, (kind, chosen)
 # a mask whose formula holds only far out: all pairs are visible here
 for name, form in forms.items():
     with open(f"{name}_far.attn", "w", encoding="utf-8") as f:
