@@ -295,6 +295,21 @@ cg_hsum(struct cg *g, val v)
     return LLVMBuildExtractElement(g->b, v, LLVMConstInt(g->i32, 0, 0), "");
 }
 
+void
+cg_column_blocks(struct cg *g, val from, val columns, int widest,
+                 void (*fn)(struct cg *, val, int, void *), void *arg)
+{
+    for (int vectors = widest; vectors >= 1; vectors /= 2) {
+        /* the narrowest block also takes a partial vector */
+        int64_t need = vectors > 1 ? (int64_t)vectors * g->vl - 1 : 0;
+        struct cg_loop l = cg_loop(g, from, cg_sub(g, columns, cg_i(g, need)),
+                                   cg_i(g, (int64_t)vectors * g->vl));
+        fn(g, l.iv, vectors, arg);
+        cg_end(g, &l);
+        from = l.iv;
+    }
+}
+
 static LLVMBasicBlockRef
 new_block(struct cg *g)
 {
@@ -361,7 +376,7 @@ cg_fi(struct cg *g, LLVMBasicBlockRef after)
 
 val
 cg_open_function(struct cg *g, const char *what, LLVMTypeRef *par, unsigned n, val *outer,
-              LLVMBasicBlockRef *back)
+                 LLVMBasicBlockRef *back)
 {
     char name[32];
     snprintf(name, sizeof name, "%s.%s", what, g->t->name);

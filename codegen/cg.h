@@ -48,7 +48,6 @@ struct cg {
     val *rows;                       /* TX_ROWS values, per tx, made at entry */
     tx_ref *offset, *row_elements;   /* per buffer: bytes before it, elements from row to row */
     tx_ref total[4];                 /* per kind of buffer: bytes */
-    val matmul;                      /* the module's matmul for this target */
     struct cg_scope *scope;
 };
 
@@ -144,8 +143,11 @@ typedef void cg_stmt_fn(struct cg *g, const struct tile_stmt *s);
 #define TILE(name, v, x, n, flags, help) cg_stmt_fn cg_tile_##name;
 #include "ir/tile_ops.def"
 void cg_body(struct cg *g, const struct tile_stmt *body);
-/* Builds the function void matmul(c, ldc, a, ars, acs, b, ldb, m, n, k) for the target. */
+/* The function void matmul(c, ldc, a, ars, acs, b, ldb, m, n, k) of the target. */
 val cg_build_matmul(struct cg *g);
+/* Runs fn for all columns from `from` on, so many vectors at a time, then half as many, ... 1. */
+void cg_column_blocks(struct cg *g, val from, val columns, int widest,
+                      void (*fn)(struct cg *, val col, int vectors, void *), void *arg);
 /* Runs fn for every vector of columns [0, cols): whole vectors, then one partial with a lane mask.
  */
 void cg_columns(struct cg *g, val cols, void (*fn)(struct cg *, val col, val mask, void *),

@@ -179,6 +179,16 @@ lane_indexes(struct expr *e, val stride)
     return LLVMBuildMul(g->b, LLVMBuildZExt(g->b, iota(g), lv, ""), s, "");
 }
 
+/* The tile that holds n, or NULL. */
+static const struct tile_bind *
+bind_of(const struct expr *e, ir_ref n)
+{
+    for (uint32_t k = 0; k < e->at->s->nbinds; k++)
+        if (e->at->s->binds[k].node == n)
+            return &e->at->s->binds[k];
+    return NULL;
+}
+
 static val
 ev_bind(struct expr *e, const struct tile_bind *b)
 {
@@ -314,15 +324,6 @@ ev_powi(struct expr *e, const struct ir_node *x)
     return x->attr.num < 0 ? LLVMBuildFDiv(g->b, cg_splat_f(g, 1), r, "") : r;
 }
 
-static bool
-is_held(const struct expr *e, ir_ref n)
-{
-    for (uint32_t k = 0; k < e->at->s->nbinds; k++)
-        if (e->at->s->binds[k].node == n)
-            return true;
-    return false;
-}
-
 /* elu(y) + 1 is y + 1 or exp(y): without the care that elu takes of its values near 0. NULL: x is
  * not of that form. */
 static val
@@ -331,7 +332,7 @@ ev_elu_plus_one(struct expr *e, struct vm *vm, const struct ir_node *x)
     struct cg *g = e->g;
     for (int k = 0; k < 2; k++) {
         ir_ref n = x->arg[k];
-        if (g->f->nodes[n].op != IR_elu || !ir_is_const(g->f, x->arg[!k], 1) || is_held(e, n))
+        if (g->f->nodes[n].op != IR_elu || !ir_is_const(g->f, x->arg[!k], 1) || bind_of(e, n))
             continue;
         val y = ev(e, g->f->nodes[n].arg[0]), up = LLVMBuildFAdd(g->b, y, cg_splat_f(g, 1), "");
         val positive = LLVMBuildFCmp(g->b, LLVMRealOGT, y, cg_splat_f(g, 0), "");
@@ -400,9 +401,9 @@ ev(struct expr *e, ir_ref n)
     if (e->memo[n])
         return e->memo[n];
     val v = NULL;
-    for (uint32_t k = 0; k < e->at->s->nbinds && !v; k++)
-        if (e->at->s->binds[k].node == n)
-            v = ev_bind(e, &e->at->s->binds[k]);
+    const struct tile_bind *b = bind_of(e, n);
+    if (b)
+        v = ev_bind(e, b);
     if (!v && x.op != IR_const && is_integer(g->f, n))
         v = LLVMBuildSIToFP(g->b, ev_int(e, n, integer_type(g, n, n)), g->vec, "");
     else if (!v && (ir_ops[x.op].props & IRP_BOOL))

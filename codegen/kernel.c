@@ -293,8 +293,6 @@ int
 cg_phases(struct cg *g, val *out)
 {
     int n = 0;
-    g->matmul = cg_build_matmul(g);
-    cg_attributes(g, g->matmul);
     for (const struct tile_stmt *s = g->p->body; s; s = s->next) {
         if (n >= ATTN_MAX_PHASES)
             ICE("more than %d phases", ATTN_MAX_PHASES);

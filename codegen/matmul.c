@@ -13,9 +13,7 @@
  * for with them. */
 #include "codegen/cg.h"
 
-#include <stdio.h>
-
-enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8 };
+enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8, MATMUL_ARGS = 10 };
 
 struct mm_args {
     val c, ldc, a, ars, acs, b, ldb, m, n, k;
@@ -83,8 +81,9 @@ micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, in
 
 /* All rows of one block of nv vectors of columns: mr at a time, then 4, then single ones. */
 static void
-column_block(struct cg *g, const struct mm_args *x, val col, int nv)
+column_block(struct cg *g, val col, int nv, void *arg)
 {
+    const struct mm_args *x = arg;
     val row = cg_i(g, 0);
     for (int mr = g->t->mr; mr >= 1; mr = mr > 4 ? 4 : mr > 1) {
         struct cg_loop l = cg_loop(g, row, cg_sub(g, x->m, cg_i(g, mr - 1)), cg_i(g, mr));
@@ -116,38 +115,18 @@ few_rows(struct cg *g, const struct mm_args *x)
 val
 cg_build_matmul(struct cg *g)
 {
-    char name[32];
-    snprintf(name, sizeof name, "matmul.%s", g->t->name);
-    val known = LLVMGetNamedFunction(g->mod, name);
-    if (known)
-        return known;
-    LLVMTypeRef par[10] = {g->ptr, g->i64, g->ptr, g->i64, g->i64,
-                           g->ptr, g->i64, g->i64, g->i64, g->i64};
-    LLVMTypeRef ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 10, 0);
-    val outer = g->fn, fn = LLVMAddFunction(g->mod, name, ty);
-    LLVMBasicBlockRef back = LLVMGetInsertBlock(g->b);
-    LLVMSetLinkage(fn, LLVMInternalLinkage);
-    g->fn = fn;
-    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->ctx, fn, "entry"));
-    val q[10];
+    LLVMTypeRef p = g->ptr, i = g->i64, par[MATMUL_ARGS] = {p, i, p, i, i, p, i, i, i, i};
+    LLVMBasicBlockRef back;
+    val outer, q[MATMUL_ARGS];
+    val fn = cg_open_function(g, "matmul", par, MATMUL_ARGS, &outer, &back);
+    if (!back)
+        return fn;
     LLVMGetParams(fn, q);
     struct mm_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9]};
     LLVMBasicBlockRef some = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSGT, x.k, cg_i(g, 0), ""));
-    val col = few_rows(g, &x);
-    for (int nv = g->t->nv; nv >= 1; nv /= 2) {
-        /* the narrowest block also takes a partial vector */
-        int64_t need = nv > 1 ? (int64_t)nv * g->vl - 1 : 0;
-        struct cg_loop l = cg_loop(g, col, cg_sub(g, x.n, cg_i(g, need)),
-                                   cg_i(g, (int64_t)nv * g->vl));
-        column_block(g, &x, l.iv, nv);
-        cg_end(g, &l);
-        col = l.iv;
-    }
+    cg_column_blocks(g, few_rows(g, &x), x.n, g->t->nv, column_block, &x);
     cg_fi(g, some);
-    LLVMBuildRetVoid(g->b);
-    g->fn = outer;
-    if (back)
-        LLVMPositionBuilderAtEnd(g->b, back);
+    cg_close_function(g, outer, back);
     return fn;
 }
 
@@ -156,10 +135,11 @@ cg_tile_matmul(struct cg *g, const struct tile_stmt *s)
 {
     val zero = cg_i(g, 0), one = cg_i(g, 1), lda = cg_view_ld(g, &s->v[1]);
     bool transposed = s->num[0] == 1;
-    val args[10] = {
+    val fn = cg_build_matmul(g);
+    val args[MATMUL_ARGS] = {
         cg_view_addr(g, &s->v[0], zero, zero), cg_view_ld(g, &s->v[0]),
         cg_view_addr(g, &s->v[1], zero, zero), transposed ? one : lda, transposed ? lda : one,
         cg_view_addr(g, &s->v[2], zero, zero), cg_view_ld(g, &s->v[2]),
         cg_tx(g, s->v[0].rows), cg_tx(g, s->v[0].cols), cg_tx(g, s->v[2].rows)};
-    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(g->matmul), g->matmul, args, 10, "");
+    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, MATMUL_ARGS, "");
 }

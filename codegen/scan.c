@@ -4,9 +4,8 @@
  *
  * The micro-kernel holds sr x sv vectors of the state in registers while it walks the n tokens:
  * per token it loads sv vectors of V and of the result, and 2 sr numbers, for 2 sr sv
- * multiply-adds.
- * Nothing is computed that a causal sum does not need, the state goes through memory once per
- * chunk, and a single token (n = 1) updates it and reads it in one pass. Feature f of
+ * multiply-adds. Nothing is computed that a causal sum does not need, the state goes through memory
+ * once per chunk, and a single token (n = 1) updates it and reads it in one pass. Feature f of
  * token t is q[t*ldq + f], that of head h lies h*pq further on, and its results h*po. Rows of out,
  * s and v are padded: whole vectors may run past column m. */
 #include "codegen/cg.h"
@@ -134,8 +133,9 @@ micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, 
 }
 
 static void
-column_block(struct cg *g, const struct scan_args *x, val col, int sv)
+column_block(struct cg *g, val col, int sv, void *arg)
 {
+    const struct scan_args *x = arg;
     val row = cg_i(g, 0);
     for (int sr = g->t->sr; sr >= 1; sr = sr > 1 ? 1 : 0) {
         struct cg_loop l = cg_loop(g, row, cg_sub(g, x->f, cg_i(g, sr - 1)), cg_i(g, sr));
@@ -166,16 +166,7 @@ build_scan(struct cg *g)
     struct scan_args x = {q[0], q[1], q[2],  q[3],  q[4],  q[5],  q[6],  q[7],
                           q[8], q[9], q[10], q[11], q[12], q[13], q[14], q[15]};
     LLVMBasicBlockRef some = if_any(g, x.n, x.heads);
-    val col = cg_i(g, 0);
-    for (int sv = g->t->sv; sv >= 1; sv /= 2) {
-        /* the narrowest block also takes a partial vector */
-        int64_t need = sv > 1 ? (int64_t)sv * g->vl - 1 : 0;
-        struct cg_loop l = cg_loop(g, col, cg_sub(g, x.m, cg_i(g, need)),
-                                   cg_i(g, (int64_t)sv * g->vl));
-        column_block(g, &x, l.iv, sv);
-        cg_end(g, &l);
-        col = l.iv;
-    }
+    cg_column_blocks(g, cg_i(g, 0), x.m, g->t->sv, column_block, &x);
     cg_fi(g, some);
     cg_close_function(g, outer, back);
     return fn;
@@ -309,19 +300,20 @@ lone_tokens(struct cg *g, const struct operands *o)
 {
     const tile_view *v = o->s->v;
     val zero = cg_i(g, 0), one = cg_i(g, 1), m = cg_tx(g, v[1].cols);
-    LLVMTypeRef ty = LLVMGlobalGetValueType(g->matmul);
+    val fn = cg_build_matmul(g);
+    LLVMTypeRef ty = LLVMGlobalGetValueType(fn);
     val state = cg_view_addr(g, &v[1], zero, zero), lds = cg_view_ld(g, &v[1]);
     struct cg_loop h = cg_loop(g, zero, cg_tx(g, o->s->x[0]), one);
     val q = cg_at(g, token_addr(g, o, 2, zero), cg_mul(g, h.iv, plane_size(g, &v[2])));
     val out = cg_at(g, cg_view_addr(g, &v[0], zero, zero), cg_mul(g, h.iv, plane_size(g, &v[0])));
     val read[10] = {out, cg_view_ld(g, &v[0]), q, token_step(g, o, 2), one, state, lds,
                     o->queries, m, o->features};
-    LLVMBuildCall2(g->b, ty, g->matmul, read, 10, "");
+    LLVMBuildCall2(g->b, ty, fn, read, 10, "");
     cg_end(g, &h);
     val add[10] = {state, lds, token_addr(g, o, 3, zero), one, token_step(g, o, 3),
                    cg_view_addr(g, &v[4], zero, zero), cg_view_ld(g, &v[4]), o->features, m,
                    o->keys};
-    LLVMBuildCall2(g->b, ty, g->matmul, add, 10, "");
+    LLVMBuildCall2(g->b, ty, fn, add, 10, "");
 }
 
 void

@@ -98,11 +98,9 @@ add_scan(struct scan *c, enum tile_op op, tile_view to, tile_view state, tile_vi
 static tile_view
 values(struct scan *c)
 {
-    struct ir_func *f = c->l.s.f;
-    ir_ref v = ir_input(f, 2, nowhere);
-    if (c->l.key_mask)
-        v = ir_select(f, c->l.key_mask, v, ir_const_i(f, 0, 1, nowhere), nowhere);
-    return vector_tile(&c->l.s, v, AX_m);
+    struct sched *s = &c->l.s;
+    return c->l.key_mask ? linear_visible_values(&c->l)
+                         : vector_tile(s, ir_input(s->f, 2, nowhere), AX_m);
 }
 
 /* seen += the number of visible keys, of which the state keeps a count of its own. */
@@ -287,12 +285,6 @@ walk_chunk(struct scan *c, struct stmt_list *out)
     stmt_splice(out, &last);
 }
 
-static void
-add_up(struct scan *c, tile_view acc, tile_view den, tile_view count, struct stmt_list *out)
-{
-    scan_output(c, acc, den, count, out);
-}
-
 void
 scan_walk_phases(struct scan *c, struct stmt_list *phases)
 {
@@ -301,5 +293,5 @@ scan_walk_phases(struct scan *c, struct stmt_list *phases)
     scan_state_phase(c, walk_chunk, phases);
     s->planes = s->plane = s->any_head = 0;
     tx_ref several = tx_op2(p, TX_MIN, tx_num(p, 1), tx_op2(p, TX_SUB, c->groups, tx_num(p, 1)));
-    scan_query_phase(c, several, add_up, phases);
+    scan_query_phase(c, several, scan_output, phases);
 }
