@@ -164,7 +164,7 @@ check_view(struct checker *c, span_t at, const tile_view *v, char use)
         fail(c, at, "argument %s is only read", b->name);
     else if (b->kind == BUF_ARG && !written && output)
         fail(c, at, "argument out is only written");
-    else if (b->kind == BUF_ARG && use != 'o' && use != 'a')
+    else if (b->kind == BUF_ARG && use != 'o' && use != 'a' && use != 'p')
         fail(c, at, "this operand cannot be an argument; copy %s", b->name);
 }
 
@@ -327,9 +327,9 @@ check_statement(struct checker *c, const struct tile_stmt *s, int depth)
     check_numbers(c, s);
     check_lanes(c, s);
     const struct tile_buf *bufs = c->p->bufs;
-    bool product = s->op == TILE_matmul || s->op == TILE_dots || s->op == TILE_scan;
-    for (int k = 1; k < info->nviews && product && !c->error; k++)
-        if (bufs[s->v[k].buf].kind == BUF_ARG && c->p->func->acc != c->p->func->type)
+    for (int k = 0; k < info->nviews && !c->error; k++)
+        if (info->views[k] == 'p' && bufs[s->v[k].buf].kind == BUF_ARG &&
+            c->p->func->acc != c->p->func->type)
             fail(c, s->v[k].span.end ? s->v[k].span : s->span,
                  "%s reads elements of the accumulation type; copy %s", info->name,
                  bufs[s->v[k].buf].name);

@@ -296,14 +296,9 @@ key_block(struct linear *l, struct block *b, tx_ref plane, tx_ref part, tx_ref f
     stmt_splice(&all, &before);
     stmt_add(&all, stmt_for(s, var, from, to, s->max_nj, &body));
     stmt_splice(&all, &after);
-    struct tile_stmt *below = tile_stmt_new(p, TILE_if), *above = tile_stmt_new(p, TILE_if);
-    below->x[0] = part;
-    below->x[1] = end;
-    below->body = above;
-    above->x[0] = first;
-    above->x[1] = tx_op2(p, TX_ADD, part, tx_num(p, 1));
-    above->body = all.first;
-    return below;
+    struct stmt_list above = {0};
+    stmt_add(&above, stmt_if(s, first, tx_op2(p, TX_ADD, part, tx_num(p, 1)), &all));
+    return stmt_if(s, part, end, &above);
 }
 
 /* Where split number `split` of the keys begins: at a chunk. */

@@ -148,17 +148,6 @@ walk_part(struct scan *c, int index, tx_ref lo, uint32_t head, const struct sums
         count_keys(c, sums, k.tile, out);
 }
 
-/* A test around *body. */
-static void
-add_if(struct scan *c, tx_ref lo, tx_ref hi, struct stmt_list *body, struct stmt_list *out)
-{
-    struct tile_stmt *test = tile_stmt_new(c->l.s.p, TILE_if);
-    test->x[0] = lo;
-    test->x[1] = hi;
-    test->body = body->first;
-    stmt_add(out, test);
-}
-
 /* Blocks whose features are split among the groups. */
 static void
 walk_rotated(struct scan *c, uint32_t head, const struct sums *sums, struct stmt_list *out)
@@ -191,7 +180,7 @@ walk_whole(struct scan *c, uint32_t head, const struct sums *sums, struct stmt_l
     stmt_splice(&body, &s->key);
     stmt_splice(&body, &work);
     if (body.first)
-        add_if(c, tx_var(s->p, c->var_g), tx_num(s->p, 1), &body, out);
+        stmt_add(out, stmt_if(s, tx_var(s->p, c->var_g), tx_num(s->p, 1), &body));
 }
 
 /* What is spread over columns as a row of sums. */
@@ -230,8 +219,8 @@ repair_first(struct scan *c, tile_view acc, tile_view den, struct stmt_list *out
     stmt_add(&first, scan_stmt(c, TILE_zero, acc, (tile_view){0}));
     stmt_add(&first, scan_stmt(c, TILE_zero, den, (tile_view){0}));
     stmt_add(&first, scan_stmt(c, TILE_zero, count, (tile_view){0}));
-    add_if(c, tx_var(p, c->var_g), one, &own, &first);
-    add_if(c, s->at[3], one, &first, out);
+    stmt_add(&first, stmt_if(s, tx_var(p, c->var_g), one, &own));
+    stmt_add(out, stmt_if(s, s->at[3], one, &first));
 }
 
 /* The output of one head where there is one group, else what its sums are so far. */
@@ -254,8 +243,8 @@ finish(struct scan *c, const struct sums *sums, struct stmt_list *out)
         stmt_splice(out, groups > 1 ? &store : &whole);
         return;
     }
-    add_if(c, tx_num(s->p, 1), c->groups, &store, out);
-    add_if(c, c->groups, tx_num(s->p, 2), &whole, out);
+    stmt_add(out, stmt_if(s, tx_num(s->p, 1), c->groups, &store));
+    stmt_add(out, stmt_if(s, c->groups, tx_num(s->p, 2), &whole));
 }
 
 static void

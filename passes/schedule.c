@@ -58,6 +58,16 @@ stmt_for(struct sched *s, uint32_t var, tx_ref lo, tx_ref hi, tx_ref step, struc
     return f;
 }
 
+struct tile_stmt *
+stmt_if(struct sched *s, tx_ref lo, tx_ref hi, struct stmt_list *body)
+{
+    struct tile_stmt *test = tile_stmt_new(s->p, TILE_if);
+    test->x[0] = lo;
+    test->x[1] = hi;
+    test->body = body->first;
+    return test;
+}
+
 void
 stmt_let(struct sched *s, uint32_t var, tx_ref x, struct stmt_list *body)
 {

@@ -59,6 +59,9 @@ void stmt_splice(struct stmt_list *l, struct stmt_list *tail);
 struct tile_stmt *stmt_for(struct sched *s, uint32_t var, tx_ref lo, tx_ref hi, tx_ref step,
                            struct stmt_list *body);
 
+/* `if lo < hi` around *body; returns the statement. */
+struct tile_stmt *stmt_if(struct sched *s, tx_ref lo, tx_ref hi, struct stmt_list *body);
+
 /* `let var = x` around *body; *body becomes that statement. */
 void stmt_let(struct sched *s, uint32_t var, tx_ref x, struct stmt_list *body);
 

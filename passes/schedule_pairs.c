@@ -82,20 +82,16 @@ add_dots(struct sched *s, tile_view dst, ir_ref qv, ir_ref kv, uint8_t axis)
     z->v[0] = m->v[0] = dst;
     m->v[2] = transposed_tile(s, qv, axis);
     m->v[1] = direct ? view_arg(s, 1, s->at[3], s->nj) : vector_tile(s, kv, axis);
-    z->next = m;
-    struct tile_stmt *d = tile_stmt_new(p, TILE_dots), *few = tile_stmt_new(p, TILE_if);
+    struct stmt_list many = {0}, few = {0};
+    stmt_add(&many, z);
+    stmt_add(&many, m);
+    struct tile_stmt *d = tile_stmt_new(p, TILE_dots);
     d->v[0] = dst;
     d->v[1] = m->v[1];
     d->v[2] = vector_tile(s, qv, axis);
-    few->x[0] = s->ni;
-    few->x[1] = tx_num(p, FEW_QUERIES + 1);
-    few->body = d;
-    struct tile_stmt *many = tile_stmt_new(p, TILE_if);
-    many->x[0] = tx_num(p, FEW_QUERIES);
-    many->x[1] = s->ni;
-    many->body = z;
-    stmt_add(s->mixed, few);
-    stmt_add(s->mixed, many);
+    stmt_add(&few, d);
+    stmt_add(s->mixed, stmt_if(s, s->ni, tx_num(p, FEW_QUERIES + 1), &few));
+    stmt_add(s->mixed, stmt_if(s, tx_num(p, FEW_QUERIES), s->ni, &many));
 }
 
 void

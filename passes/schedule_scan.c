@@ -204,11 +204,7 @@ scan_for_group(struct scan *c, const struct block *b, struct stmt_list *work, st
         stmt_splice(out, work);
         return;
     }
-    struct tile_stmt *only = tile_stmt_new(p, TILE_if);
-    only->x[0] = tx_var(p, c->var_g);
-    only->x[1] = tx_num(p, 1);
-    only->body = work->first;
-    stmt_add(out, only);
+    stmt_add(out, stmt_if(&c->l.s, tx_var(p, c->var_g), tx_num(p, 1), work));
 }
 
 void

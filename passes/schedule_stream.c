@@ -290,11 +290,7 @@ emit_class(struct stream *st, bool full, tx_ref lo, tx_ref hi, struct stmt_list 
         stmt_splice(out, &body);
         return;
     }
-    struct tile_stmt *test = tile_stmt_new(s->p, TILE_if);
-    test->x[0] = lo;
-    test->x[1] = hi;
-    test->body = body.first;
-    stmt_add(out, test);
+    stmt_add(out, stmt_if(s, lo, hi, &body));
 }
 
 /* What is done with key tile number `tile`: all of it, part of it, or nothing. */
@@ -318,11 +314,7 @@ emit_key_tile(struct stream *st, const struct mask *m, tx_ref tile, struct stmt_
     if (constant && known < 0) {
         stmt_splice(out, &partly);
     } else if (!constant) {
-        struct tile_stmt *test = tile_stmt_new(p, TILE_if);
-        test->x[0] = full;
-        test->x[1] = zero;
-        test->body = partly.first;
-        stmt_add(out, test);
+        stmt_add(out, stmt_if(s, full, zero, &partly));
         stmt_let(s, all, c.all, out);
     }
     mask_read_summaries(m, tile, out);
@@ -443,13 +435,8 @@ emit_finish(struct stream *st, struct stmt_list *l)
                                 sum_view(st, &st->sum[k])));
     st->s.mixed = &whole;
     emit_epilogue(st, &whole);
-    for (int k = 0; k < 2; k++) {
-        struct tile_stmt *test = tile_stmt_new(p, TILE_if);
-        test->x[0] = k ? splits : one;
-        test->x[1] = k ? tx_num(p, 2) : splits;
-        test->body = k ? whole.first : store.first;
-        stmt_add(l, test);
-    }
+    stmt_add(l, stmt_if(&st->s, one, splits, &store));
+    stmt_add(l, stmt_if(&st->s, splits, tx_num(p, 2), &whole));
 }
 
 /* A local copy of a part, which may be scaled. */

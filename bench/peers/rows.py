@@ -109,16 +109,20 @@ class Rows:
         """The n of the rows that draw a curve."""
         return (256, 512) if self.quick else (1024, 4096, 16384, 65536)
 
+    def both_forms(self, a, qkv, program):
+        """Ours kernelized and direct, and the others pair by pair."""
+        return [self.ours("attnc", a, *qkv, f"{program}.attn", linear=True),
+                self.ours("attnc direct", a, *qkv, f"{program}_direct.attn"),
+                self.peer("torch eager", torch_side.eager, a, qkv, 2),
+                self.peer("torch flex", torch_side.flex, a, qkv, compiles=True)]
+
     def w4(self):
         """(s + 1)^2, full."""
         for n in self.lengths():
             a = Attention("quadratic", n)
             qkv, peer = a.inputs(), self.peer
             sides = [
-                self.ours("attnc", a, *qkv, "quadratic.attn", linear=True),
-                self.ours("attnc direct", a, *qkv, "quadratic_direct.attn"),
-                peer("torch eager", torch_side.eager, a, qkv, 2),
-                peer("torch flex", torch_side.flex, a, qkv, compiles=True),
+                *self.both_forms(a, qkv, "quadratic"),
                 peer("torch features", torch_side.features, a, qkv, 4, linear=True),
                 peer("torch features, compiled", torch_side.features, a, qkv, 4, linear=True,
                      compiles=True, compiled=True),
@@ -134,10 +138,7 @@ class Rows:
             a = Attention("quadratic", n, causal=True)
             qkv, peer = a.inputs(), self.peer
             sides = [
-                self.ours("attnc", a, *qkv, "quadratic_causal.attn", linear=True),
-                self.ours("attnc direct", a, *qkv, "quadratic_causal_direct.attn"),
-                peer("torch eager", torch_side.eager, a, qkv, 2),
-                peer("torch flex", torch_side.flex, a, qkv, compiles=True),
+                *self.both_forms(a, qkv, "quadratic_causal"),
                 peer("torch chunked", torch_side.chunked, a, qkv, linear=True),
                 peer("torch chunked, compiled", torch_side.chunked, a, qkv, linear=True,
                      compiles=True, compiled=True),
