@@ -163,8 +163,14 @@ void cg_release(struct cg *g);
 /* Gives a function of the module the instruction set of the target. */
 void cg_attributes(struct cg *g, val fn);
 /* ---- abi.c ---- */
-void cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprogs,
-                 const struct cg_options *o, val *const *phases, const val *plans);
+/* The description of m->func's kernel, whose entries these programs are. */
+val cg_describe(struct cg_module *m, const struct tile_prog *const *progs, int nprogs,
+                const struct cg_options *o, enum cg_stepping stepping, val *const *phases,
+                const val *plans);
+/* The functions that C calls, of a kernel; of a program whose stages have these kernels. */
+void cg_export(struct cg_module *m, val kernel, enum cg_stepping stepping);
+void cg_export_graph(struct cg_module *m, const struct graph *g, const val *kernels,
+                     enum cg_stepping stepping);
 /* ---- object.c ---- */
 void cg_init_llvm(void);
 

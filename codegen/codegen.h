@@ -2,6 +2,7 @@
 #ifndef ATTNC_CODEGEN_CODEGEN_H
 #define ATTNC_CODEGEN_CODEGEN_H
 
+#include "ir/graph.h"
 #include "ir/tile.h"
 
 enum cg_arch { CG_ARCH_x86_64, CG_ARCH_aarch64 };
@@ -44,6 +45,14 @@ struct cg_module; /* an LLVM module with its context */
  * internal error, so this cannot fail. Free with cg_free. */
 struct cg_module *cg_build(struct arena *a, const struct tile_prog *const *progs, int nprogs,
                            const struct cg_options *o);
+/* The same of a program of several stages: the entries of each, in the order of g->stage. */
+struct cg_stage {
+    const struct tile_prog *progs[3];
+    int nprogs;
+    enum cg_stepping stepping;
+};
+struct cg_module *cg_build_graph(struct arena *a, const struct graph *g,
+                                 const struct cg_stage *stages, const struct cg_options *o);
 void cg_free(struct cg_module *m);
 
 enum cg_output { CG_OBJECT, CG_ASSEMBLY, CG_LLVM };
@@ -53,6 +62,7 @@ bool cg_emit(struct cg_module *m, enum cg_output kind, char **data, size_t *size
 /* The C header that declares what the object exports; schedule: of entry forward, in words. */
 void cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping stepping,
                struct str *out);
+void cg_header_graph(const struct graph *g, enum cg_stepping stepping, struct str *out);
 
 /* Compiles in memory and returns the kernel's description; *jit keeps it alive (cg_jit_free).
  * NULL with *why. */

@@ -22,13 +22,42 @@ put_shape(const struct ir_func *f, const struct ir_param *p, struct str *out)
     str_put(out, "]\n");
 }
 
+/* The guard and what every header includes. */
+static void
+put_opening(const struct ir_func *f, struct str *out)
+{
+    struct str guard = {0};
+    for (const char *s = f->name; *s; s++)
+        str_putc(&guard, (char)toupper((unsigned char)*s));
+    str_printf(out, "#ifndef ATTN_KERNEL_%s_H\n#define ATTN_KERNEL_%s_H\n\n#include <attn.h>\n\n"
+                    "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+               str_text(&guard), str_text(&guard));
+    str_free(&guard);
+}
+
+static void
+put_closing(const struct ir_func *f, struct str *out)
+{
+    str_printf(out,
+               "/* Names, dims, types: enough to bind from any language. */\n"
+               "extern const attn_kernel %s_kernel;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n",
+               f->name);
+}
+
+static void
+put_fixed_sizes(const struct ir_func *f, struct str *out)
+{
+    for (uint32_t k = 0; k < f->ndims; k++)
+        if (f->dims[k].size > 0)
+            str_printf(out, " * %s is fixed: %lld\n", f->dims[k].name, (long long)f->dims[k].size);
+    str_printf(out,
+               " * Returns 0 or an attn_status; attn_message() says more. exec may be NULL. */\n");
+}
+
 void
 cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping stepping, struct str *out)
 {
     const char *type = f->type == TYPE_F64 ? "float64" : "float32";
-    struct str guard = {0};
-    for (const char *s = f->name; *s; s++)
-        str_putc(&guard, (char)toupper((unsigned char)*s));
     str_printf(
         out, "/* Attention kernel `%s`, compiled by attnc. Link with its object and libattn.\n *\n",
         f->name);
@@ -39,14 +68,8 @@ cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping steppi
     for (uint32_t k = 0; k < f->nparams; k++)
         if (f->params[k].rank)
             put_shape(f, &f->params[k], out);
-    for (uint32_t k = 0; k < f->ndims; k++)
-        if (f->dims[k].size > 0)
-            str_printf(out, " * %s is fixed: %lld\n", f->dims[k].name, (long long)f->dims[k].size);
-    str_printf(out,
-               " * Returns 0 or an attn_status; attn_message() says more. exec may be NULL. */\n");
-    str_printf(out, "#ifndef ATTN_KERNEL_%s_H\n#define ATTN_KERNEL_%s_H\n\n#include <attn.h>\n\n"
-                    "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
-               str_text(&guard), str_text(&guard));
+    put_fixed_sizes(f, out);
+    put_opening(f, out);
     str_printf(out, "/* schedule: %s */\nint %s_forward(", schedule, f->name);
     put_param_list(f, out);
     str_put(out, ");\n\n");
@@ -61,9 +84,60 @@ cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping steppi
     }
     str_printf(out,
                "/* Bytes of attn_exec.workspace that %s_forward needs for these shapes. */\n"
-               "size_t %s_workspace(const DLTensor *q, const DLTensor *k, const DLTensor *v);\n\n"
-               "/* Names, dims, types: enough to bind from any language. */\n"
-               "extern const attn_kernel %s_kernel;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n",
-               f->name, f->name, f->name);
-    str_free(&guard);
+               "size_t %s_workspace(const DLTensor *q, const DLTensor *k, const DLTensor *v);\n\n",
+               f->name, f->name);
+    put_closing(f, out);
+}
+
+/* ---- programs of several stages ---- */
+
+static void
+put_arguments(const struct graph *g, bool scalars, struct str *out)
+{
+    const struct ir_func *f = g->shell;
+    uint32_t n = graph_argument_count(g);
+    bool first = true;
+    for (uint32_t k = 0; k < n; k++) {
+        const struct ir_param *p = &f->params[k];
+        if (!p->rank && !scalars)
+            continue;
+        str_printf(out, "%s%s%s", first ? "" : ", ",
+                   !p->rank                                  ? "double "
+                   : p->role == PARAM_OUTPUT && scalars      ? "DLTensor *"
+                                                             : "const DLTensor *",
+                   p->name);
+        first = false;
+    }
+}
+
+void
+cg_header_graph(const struct graph *g, enum cg_stepping stepping, struct str *out)
+{
+    const struct ir_func *f = g->shell;
+    uint32_t n = graph_argument_count(g);
+    str_printf(out, "/* Kernel `%s`, compiled by attnc. Link with its object and libattn.\n *\n"
+                    " * Tensors (%s, CPU%s):\n",
+               f->name, f->type == TYPE_F64 ? "float64" : "float32",
+               f->acc != f->type ? "; sums and states float64" : "");
+    for (uint32_t k = 0; k < n; k++)
+        if (f->params[k].rank)
+            put_shape(f, &f->params[k], out);
+    put_fixed_sizes(f, out);
+    put_opening(f, out);
+    str_printf(out, "int %s_forward(", f->name);
+    put_arguments(g, true, out);
+    str_put(out, ",\n    attn_exec *exec);\n\n");
+    if (stepping) {
+        str_printf(out, "/* The next tokens of a sequence: what runs over n has them alone. */\n"
+                        "int %s_step(attn_state *state, ", f->name);
+        put_arguments(g, true, out);
+        str_put(out, ",\n    attn_exec *exec);\n\n");
+    }
+    str_printf(out,
+               "/* Bytes of attn_exec.workspace that %s_forward needs for these shapes (outputs "
+               "may be NULL). */\nsize_t %s_workspace(",
+               f->name, f->name);
+    put_arguments(g, false, out);
+    str_put(out, ");\n\n");
+    put_closing(f, out);
 }

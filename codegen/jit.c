@@ -23,6 +23,7 @@ static const struct {
     {"attn_launch", (uintptr_t)attn_launch},
     {"attn_step", (uintptr_t)attn_step},
     {"attn_workspace", (uintptr_t)attn_workspace},
+    {"attn_stages_workspace", (uintptr_t)attn_stages_workspace},
     {"attn_monomial_rows", (uintptr_t)attn_monomial_rows},
     {"attn_monomials_f32", (uintptr_t)attn_monomials_f32},
     {"attn_monomials_f64", (uintptr_t)attn_monomials_f64},

@@ -82,9 +82,10 @@ optimise(struct cg_module *m)
     LLVMDisposeTargetMachine(tm);
 }
 
-static void
+/* The functions of a kernel, and its description. */
+static val
 build_programs(struct cg_module *m, const struct tile_prog *const *progs, int nprogs,
-               const struct cg_options *o)
+               const struct cg_options *o, enum cg_stepping stepping)
 {
     val **phases = ARENA_ARRAY(m->arena, val *, nprogs * CG_MAX_VARIANTS);
     val *plans = ARENA_ARRAY(m->arena, val, nprogs);
@@ -100,17 +101,16 @@ build_programs(struct cg_module *m, const struct tile_prog *const *progs, int np
         plans[e] = cg_plan(&g);
         cg_release(&g);
     }
-    cg_describe(m, progs, nprogs, o, phases, plans);
+    return cg_describe(m, progs, nprogs, o, stepping, phases, plans);
 }
 
-struct cg_module *
-cg_build(struct arena *a, const struct tile_prog *const *progs, int nprogs,
-         const struct cg_options *o)
+static struct cg_module *
+new_module(struct arena *a, const struct ir_func *f, const struct cg_options *o)
 {
     cg_init_llvm();
     struct cg_module *m = ARENA_NEW(a, struct cg_module);
     m->arena = a;
-    m->func = progs[0]->func;
+    m->func = f;
     m->base = o->variant[0];
     m->opt_level = o->opt_level;
     m->ctx = LLVMContextCreate();
@@ -121,11 +121,41 @@ cg_build(struct arena *a, const struct tile_prog *const *progs, int nprogs,
     LLVMSetModuleDataLayout(m->mod, dl);
     LLVMDisposeTargetData(dl);
     LLVMDisposeTargetMachine(tm);
-    build_programs(m, progs, nprogs, o);
+    return m;
+}
+
+static struct cg_module *
+finish(struct cg_module *m)
+{
     check_module(m);
     optimise(m);
     check_module(m);
     return m;
+}
+
+struct cg_module *
+cg_build(struct arena *a, const struct tile_prog *const *progs, int nprogs,
+         const struct cg_options *o)
+{
+    struct cg_module *m = new_module(a, progs[0]->func, o);
+    cg_export(m, build_programs(m, progs, nprogs, o, o->stepping), o->stepping);
+    return finish(m);
+}
+
+struct cg_module *
+cg_build_graph(struct arena *a, const struct graph *g, const struct cg_stage *stages,
+               const struct cg_options *o)
+{
+    struct cg_module *m = new_module(a, g->shell, o);
+    val kernels[GRAPH_MAX_STAGES];
+    for (int k = 0; k < g->nstages; k++) {
+        m->func = stages[k].progs[0]->func;
+        kernels[k] = build_programs(m, stages[k].progs, stages[k].nprogs, o, stages[k].stepping);
+        LLVMSetLinkage(kernels[k], LLVMInternalLinkage);
+    }
+    m->func = g->shell;
+    cg_export_graph(m, g, kernels, o->stepping);
+    return finish(m);
 }
 
 void

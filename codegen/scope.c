@@ -370,7 +370,9 @@ val
 cg_view_ld(struct cg *g, const tile_view *v)
 {
     const struct tile_buf *b = &g->p->bufs[v->buf];
-    return b->kind == BUF_ARG ? cg_arg_stride(g, b->arg, 2) : cg_ld(g, v->buf);
+    if (b->kind != BUF_ARG)
+        return cg_ld(g, v->buf);
+    return b->axes[2] == AX_UNIT ? cg_i(g, 0) : cg_arg_stride(g, b->arg, b->axes[2]);
 }
 
 /* Address of the first element, at the place where the view's numbers are known. */
@@ -390,7 +392,7 @@ make_origin(struct cg *g, const tile_view *v)
     if (plane)
         step[0] = cg_tx(g, b->rows);
     for (int k = 0; k < 2 && arg; k++)
-        step[k] = cg_arg_stride(g, b->arg, k);
+        step[k] = b->axes[k] == AX_UNIT ? cg_i(g, 0) : cg_arg_stride(g, b->arg, b->axes[k]);
     struct detour d = leave_for(g, depth);
     val off = cg_add(g, cg_mul(g, x[0], ld), x[1]);
     if (plane)

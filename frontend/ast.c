@@ -159,6 +159,22 @@ ast_add(struct ast_parser *p, struct ast_stmt *s)
     p->program->last = s;
 }
 
+void
+ast_open(struct ast_parser *p)
+{
+    struct ast_program *inner = ARENA_NEW(p->arena, struct ast_program);
+    inner->outer = p->program;
+    p->program = inner;
+}
+
+struct ast_program *
+ast_close(struct ast_parser *p)
+{
+    struct ast_program *inner = p->program;
+    p->program = inner->outer;
+    return inner;
+}
+
 /* ---- the text ---- */
 
 /* Length of the character at s, or 0 if it is not valid UTF-8 (overlong, surrogate, truncated). */
@@ -208,6 +224,8 @@ ast_parse(struct arena *a, const struct source *src, struct diag *d)
     if (src->len >= 3 && !memcmp(src->text, "\xEF\xBB\xBF", 3))
         p->pos = 3; /* a byte order mark */
     ast_scan_and_parse(p);
+    while (p->program->outer) /* a block without an end, which was reported */
+        ast_close(p);
     return p->program;
 }
 
@@ -296,6 +314,10 @@ ast_print(const struct ast_program *p, struct str *out)
             str_put(out, equals ? " = " : " ");
             ast_print_expr(s->expr, out);
         }
-        str_put(out, ";\n");
+        if (s->block) {
+            str_put(out, " {\n");
+            ast_print(s->block, out);
+        }
+        str_put(out, s->block ? "}\n" : ";\n");
     }
 }

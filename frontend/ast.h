@@ -78,6 +78,7 @@ struct ast_stmt {
     span_t name_span;
     struct ast_list list;  /* parameters, dimensions, indexes, arguments of the mode */
     struct ast_expr *expr; /* right side; NULL if none */
+    struct ast_program *block; /* attention NAME { ... }; else NULL */
     span_t keyword;        /* the first word */
     span_t span;           /* without the semicolon */
     struct ast_stmt *next;
@@ -85,6 +86,7 @@ struct ast_stmt {
 
 struct ast_program {
     struct ast_stmt *first, *last;
+    struct ast_program *outer; /* while it is being read */
 };
 
 /* The statements that could be read; errors are reported to d. NULL if the text is not UTF-8. */
@@ -105,5 +107,8 @@ struct ast_expr *ast_binary(struct ast_parser *p, enum ast_op op, span_t at, str
 struct ast_list ast_append(struct ast_parser *p, struct ast_list l, struct ast_expr *e);
 struct ast_stmt *ast_stmt_new(struct ast_parser *p, enum ast_stmt_kind kind, span_t at);
 void ast_add(struct ast_parser *p, struct ast_stmt *s);
+/* What is added between the two belongs to a block of its own. */
+void ast_open(struct ast_parser *p);
+struct ast_program *ast_close(struct ast_parser *p);
 
 #endif

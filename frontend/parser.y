@@ -66,7 +66,7 @@ leaf(struct ast_parser *p, enum ast_kind kind, span_t at, const char *name)
 }
 
 %token END 0 "end of file" INVALID "invalid text"
-%token SEMI "';'" LPAR "'('" RPAR "')'" LBRACK "'['" RBRACK "']'" BAR "'|'" COMMA "','" ASSIGN "'='"
+%token SEMI "';'" LBRACE "'{'" RBRACE "'}'" LPAR "'('" RPAR "')'" LBRACK "'['" RBRACK "']'" BAR "'|'" COMMA "','" ASSIGN "'='"
 %token QUESTION "'?'" COLON "':'" PLUS "'+'" MINUS "'-'" STAR "'*'" SLASH "'/'" CARET "'^'" AT "'@'"
 %token DOT "'·'" OUTER "'⊗'" ROOT "'√'" LT "'<'" GT "'>'" LE "'<='" GE "'>='" EQ "'=='" NE "'!='"
 %token OR "'or'" AND "'and'" NOT "'not'"
@@ -75,7 +75,7 @@ leaf(struct ast_parser *p, enum ast_kind kind, span_t at, const char *name)
 %token NORMALIZE "'normalize'" KERNELIZE "'kernelize'" ASSERT "'assert'"
 %token <name> WORD "statement" NAME "name" NUMBER "number" SUPER "superscript"
 
-%type <stmt> stmt
+%type <stmt> stmt block
 %type <expr> expr postfix argument
 %type <list> list some arguments
 
@@ -95,9 +95,15 @@ leaf(struct ast_parser *p, enum ast_kind kind, span_t at, const char *name)
 
 program: %empty
        | program stmt SEMI                      { ast_add(p, $stmt); }
+       | program block                          { ast_add(p, $block); }
        | program SEMI
        | program error SEMI                     { yyerrok; }
        ;
+
+block: ATTENTION NAME LBRACE                    { ast_open(p); }
+       program RBRACE                           { $$ = named(stmt(p, AST_ST_ATTENTION, @1, span_join(@1, @2), NULL), $2, @2);
+                                                  $$->block = ast_close(p); }
+     ;
 
 stmt: ATTENTION NAME                            { $$ = named(stmt(p, AST_ST_ATTENTION, @1, @$, NULL), $2, @2); }
     | DIM NAME                                  { $$ = named(stmt(p, AST_ST_DIM, @1, @$, NULL), $2, @2); }
@@ -110,6 +116,7 @@ stmt: ATTENTION NAME                            { $$ = named(stmt(p, AST_ST_ATTE
     | LET NAME ASSIGN expr                      { $$ = named(stmt(p, AST_ST_LET, @1, @$, $4), $2, @2); }
     | LET NAME LPAR some RPAR ASSIGN expr       { $$ = listed(named(stmt(p, AST_ST_LET, @1, @$, $7), $2, @2), $4); }
     | INPUT NAME LBRACK some RBRACK             { $$ = listed(named(stmt(p, AST_ST_INPUT, @1, @$, NULL), $2, @2), $4); }
+    | OUTPUT ASSIGN expr                        { $$ = stmt(p, AST_ST_OUTPUT, @1, @$, $3); }
     | OUTPUT NAME LBRACK some RBRACK ASSIGN expr
                                                 { $$ = listed(named(stmt(p, AST_ST_OUTPUT, @1, @$, $7), $2, @2), $4); }
     | SIM ASSIGN expr                           { $$ = stmt(p, AST_ST_SIM, @1, @$, $3); }

@@ -13,7 +13,7 @@ typedef void stmt_fn(struct sema *s, const struct ast_stmt *st);
 static stmt_fn *const handlers[AST_ST_COUNT] = {
 #define STMT(id, keyword, handler) handler,
 #include "frontend/statements.def"
-    sema_stmt_unsupported,
+    sema_stmt_elsewhere,
 };
 
 static const span_t nowhere = {0, 0};
@@ -44,17 +44,18 @@ too_many(struct sema *s, const struct ast_stmt *st, uint32_t count, uint32_t lim
     return s->too_large = true;
 }
 
+/* Programs with these statements are put together in graph.c. */
 static void
-sema_stmt_unsupported(struct sema *s, const struct ast_stmt *st)
+sema_stmt_elsewhere(struct sema *s, const struct ast_stmt *st)
 {
-    const char *what = st->kind == AST_ST_INDEXED ? "index notation" : ast_stmt_text[st->kind];
-    diag_error(s->diag, st->span, "%s is not supported yet", what);
+    (void)s;
+    (void)st;
 }
 
 static void
 sema_stmt_attention(struct sema *s, const struct ast_stmt *st)
 {
-    if (once(s, st))
+    if (!st->block && once(s, st))
         s->f->name = st->name;
 }
 
@@ -390,30 +391,79 @@ build_roots(struct sema *s)
     f->root[ROOT_OUT] = ir_select(f, any, by ? ir_op2(f, IR_div, numer, by, at) : numer, zero, at);
 }
 
-struct ir_func *
-frontend_compile(struct arena *a, const struct source *src, const char *stem,
-                 const struct dim_override *dims, int ndims, struct diag *d,
-                 struct asserts *asserts)
+void
+sema_judge(struct sema *s, const struct ast_program *p, enum ast_stmt_kind kind)
 {
-    const struct ast_program *p = ast_parse(a, src, d);
-    if (!p)
-        return NULL;
-    struct sema *s = ARENA_NEW(a, struct sema);
-    *s = (struct sema){.arena = a, .src = src, .diag = d, .asserts = asserts};
-    s->f = ir_func_new(a, stem);
-    s->syntax_errors = d->errors > 0;
-    judge(s, p, ROUND_SETTINGS);
-    apply_overrides(s, dims, ndims);
+    for (const struct ast_stmt *st = p->first; st; st = st->next)
+        if (st->kind == kind)
+            handlers[kind](s, st);
+}
+
+bool
+sema_attention(struct sema *s, const struct ast_program *p)
+{
+    static const uint8_t kinds[] = {AST_ST_KERNELIZE, AST_ST_SIM, AST_ST_MASK, AST_ST_CAUSAL,
+                                    AST_ST_WINDOW, AST_ST_NORMALIZE, AST_ST_ASSERT};
+    int before = s->diag->errors;
+    for (size_t k = 0; k < sizeof kinds; k++)
+        sema_judge(s, p, (enum ast_stmt_kind)kinds[k]);
+    if (!s->seen[AST_ST_SIM])
+        diag_error(s->diag, p->first ? p->first->span : nowhere, "the attention has no sim");
+    if (s->diag->errors == before)
+        build_roots(s);
+    return s->diag->errors == before;
+}
+
+/* One attention. */
+static void
+compile_one(struct sema *s, const struct ast_program *p)
+{
     for (enum round r = ROUND_PARAMS; r < ROUND_COUNT; r++)
         judge(s, p, r);
-    if (!s->seen[AST_ST_SIM] && !d->errors)
-        diag_error(d, nowhere, "the program has no sim statement, e.g. sim = exp(q·k / √D);");
-    if (!d->errors)
+    if (!s->seen[AST_ST_SIM] && !s->diag->errors)
+        diag_error(s->diag, nowhere, "the program has no sim statement, e.g. sim = exp(q·k / √D);");
+    if (!s->diag->errors)
         build_roots(s);
+}
+
+static void
+discard(struct compiled *out)
+{
+    for (int k = 0; out->graph && k < out->graph->nstages; k++)
+        ir_func_free(out->graph->stage[k]->f);
+    ir_func_free(out->func);
+    out->graph = NULL;
+    out->func = NULL;
+}
+
+bool
+frontend_compile(struct arena *a, const struct source *src, const char *stem,
+                 const struct dim_override *dims, int ndims, struct diag *d, struct compiled *out)
+{
+    const struct ast_program *p = ast_parse(a, src, d);
+    *out = (struct compiled){.func = NULL};
+    if (!p)
+        return false;
+    struct sema *s = ARENA_NEW(a, struct sema);
+    *s = (struct sema){.arena = a, .src = src, .diag = d, .asserts = &out->asserts[0]};
+    s->f = out->func = ir_func_new(a, stem);
+    s->syntax_errors = d->errors > 0;
+    if (!graph_is(p)) {
+        judge(s, p, ROUND_SETTINGS);
+        apply_overrides(s, dims, ndims);
+        compile_one(s, p);
+    } else {
+        static const uint8_t settings[] = {AST_ST_ATTENTION, AST_ST_DIM, AST_ST_TYPE, AST_ST_STATE};
+        for (size_t k = 0; k < sizeof settings; k++)
+            sema_judge(s, p, (enum ast_stmt_kind)settings[k]);
+        graph_input_dims(s, p);
+        apply_overrides(s, dims, ndims);
+        out->graph = graph_compile(s, p, out->asserts);
+    }
     if (!d->errors)
-        return s->f;
-    ir_func_free(s->f);
-    return NULL;
+        return true;
+    discard(out);
+    return false;
 }
 
 bool

@@ -84,6 +84,7 @@ struct sema {
     uint32_t ndefs;
     size_t cap_defs;
     const struct scope *scope;
+    struct index_scope *index; /* within a statement of index notation, see graph.h; else NULL */
     int depth;                /* of sema_expr now */
     uint32_t work;            /* calls of sema_expr so far */
     bool syntax_errors;       /* statements are missing: unknown names mean nothing */
@@ -94,6 +95,20 @@ struct sema {
     struct asserts *asserts;
     size_t cap_asserts;
 };
+
+/* sema.c: the statements of one kind; those of one attention, whose dims and params are there: its
+ * roots are built from them. False after errors. */
+void sema_judge(struct sema *s, const struct ast_program *p, enum ast_stmt_kind kind);
+bool sema_attention(struct sema *s, const struct ast_program *p);
+
+/* graph.c: whether a program has stages, and such a program, whose settings and dims base->f has;
+ * NULL after errors. asserts: one per stage. */
+struct graph;
+bool graph_is(const struct ast_program *p);
+/* Names in the lists of inputs that are no dimensions yet become dimensions. */
+void graph_input_dims(struct sema *base, const struct ast_program *p);
+struct graph *graph_compile(struct sema *base, const struct ast_program *p,
+                            struct asserts *asserts);
 
 /* sema_arith.c. Each reports what is wrong and returns VALUE_BAD (silent for bad operands). */
 struct value sema_wrong(struct sema *s, const struct ast_expr *e, const char *what,
@@ -121,7 +136,7 @@ bool sema_integer(struct sema *s, const struct ast_expr *e, const char *what, in
                   int64_t hi, int64_t *out);
 
 /* sema_names.c */
-/* The dimension of that name (b and h also name B and H), or -1. */
+/* The dimension of that name (b, h and g also name B, H and G), or -1. */
 int sema_dim(const struct sema *s, const char *name);
 struct definition *sema_definition(struct sema *s, const char *name);
 /* Reports an unknown name with the nearest known one. */

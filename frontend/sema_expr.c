@@ -2,7 +2,7 @@
  */
 #include <string.h>
 
-#include "frontend/sema.h"
+#include "frontend/graph.h"
 
 static struct value
 concat(struct sema *s, const struct ast_expr *e)
@@ -137,6 +137,8 @@ inline_function(struct sema *s, const struct ast_expr *e, struct definition *d)
     bool known = true;
     for (uint32_t k = 0; k < e->nargs; k++) {
         args[k] = sema_expr(s, e->arg[k]);
+        if (s->index)
+            args[k] = index_argument(s, e->arg[k], args[k]);
         known = known && args[k].kind != VALUE_BAD;
     }
     return recursion(s, e, d) || d->broken || !known ? value_bad : body(s, d, args);
@@ -198,6 +200,9 @@ name(struct sema *s, const struct ast_expr *e)
     for (uint32_t k = 0; s->scope && k < s->scope->names->count; k++)
         if (!strcmp(s->scope->names->at[k]->name, e->name))
             return s->scope->values[k];
+    struct value v;
+    if (s->index && index_name(s, e, &v))
+        return v;
     struct definition *d = sema_definition(s, e->name);
     if (d && !d->stmt->has_list)
         return named_value(s, e, d);
@@ -278,6 +283,8 @@ static struct value
 index_param(struct sema *s, const struct ast_expr *e)
 {
     int p = ir_param_find(s->f, e->name);
+    if (s->index)
+        return index_tensor(s, e);
     if (p < 0) {
         bool known = sema_definition(s, e->name) || ir_dim_find(s->f, e->name) >= 0 ||
                      !strcmp(e->name, "q") || !strcmp(e->name, "k");

@@ -19,7 +19,10 @@ int
 sema_dim(const struct sema *s, const char *name)
 {
     int d = ir_dim_find(s->f, name);
-    return d >= 0 ? d : !strcmp(name, "b") ? DIM_B : !strcmp(name, "h") ? DIM_H : -1;
+    return d >= 0             ? d
+           : !strcmp(name, "b") ? DIM_B
+           : !strcmp(name, "h") ? DIM_H
+           : !strcmp(name, "g") ? DIM_G : -1;
 }
 
 struct definition *

@@ -307,7 +307,9 @@ eval_param(struct interp *x, const struct ir_node *d, struct tensor *out)
         for (int k = 0; k < p->rank; k++) {
             int64_t index = b->num[k], size = x->in->dims[p->dims[k]];
             uint8_t ax = b->ax[k];
-            if (ax == AX_b || ax == AX_h || ax == AX_i)
+            if (ax == AX_i && p->dims[k] == DIM_NQ)
+                index = x->at[2];
+            else if (ax == AX_b || ax == AX_h || ax == AX_i)
                 index = position(x, ax, x->at[ax == AX_b ? 0 : ax == AX_h ? 1 : 2]);
             else if (ax != AX_UNIT)
                 for (int i = 0; i < w.over.n; i++)

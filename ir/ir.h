@@ -76,9 +76,11 @@ struct ir_axis {
 /* Params, in order of declaration. Rank 0: a double with an optional default. */
 /* What one kernel may have; the same as the runtime's ATTN_MAX_... */
 enum { IR_MAX_RANK = 6, IR_MAX_DIMS = 64, IR_MAX_TENSORS = 36, IR_MAX_SCALARS = 64 };
+enum ir_role { PARAM_GIVEN, PARAM_INPUT, PARAM_OUTPUT, PARAM_BETWEEN }; /* see ir/graph.h */
 struct ir_param {
     const char *name;
     span_t span;
+    uint8_t role;                /* enum ir_role; PARAM_GIVEN outside shells */
     uint8_t rank;
     uint16_t dims[IR_MAX_RANK];  /* dimension of each index */
     bool has_default;
@@ -107,7 +109,8 @@ struct ir_node {
 };
 
 /* How a param is indexed at one use: index k of the param runs over axis ax[k], or is the
- * constant num[k] where ax[k] == AX_UNIT. Axes i and j index by position (i + n - n_q, j). */
+ * constant num[k] where ax[k] == AX_UNIT. Axes i and j index by position (i + n - n_q, j); where
+ * the param's dimension is n_q, axis i indexes by row. */
 struct ir_binding {
     uint8_t rank;
     uint8_t ax[IR_MAX_RANK];
@@ -151,6 +154,7 @@ struct ir_func {
     enum ir_positivity row_sum;    /* what pass positivity proved of z */
     const char *row_sum_why;       /* "zero iff q·k = -1 for every visible key", or NULL */
     bool normalize_is_sum;         /* normalize = z (the default) */
+    bool contraction;              /* no attention: out[b,h,i,m] of params alone, see ir/graph.h */
     uint32_t *hash;                /* hash-consing table, owned by ir/build.c */
     uint32_t hash_size;
     size_t cap_dims, cap_params, cap_bindings, cap_nodes, cap_consts;

@@ -275,10 +275,34 @@ tile_arg(struct tile_prog *p, uint32_t arg)
         if (p->bufs[k].kind == BUF_ARG && p->bufs[k].arg == arg)
             return k;
     if (arg > 3)
-        ICE("params are read by maps, not through views");
+        ICE("tensor params are viewed along named axes");
     uint32_t b = tile_buf_add(p, names[arg], BUF_ARG, ELEM_IO, tx_num(p, 1), tx_dim(p, rows[arg]),
                               tx_dim(p, cols[arg]));
     p->bufs[b].arg = arg;
+    for (uint8_t k = 0; k < 4; k++)
+        p->bufs[b].axes[k] = k;
+    return b;
+}
+
+uint32_t
+tile_arg_axes(struct tile_prog *p, uint32_t arg, const uint8_t axes[4])
+{
+    const struct ir_param *x = &p->func->params[tile_arg_param(p->func, arg)];
+    int uses = 0;
+    for (uint32_t k = 1; k < p->nbufs; k++) {
+        if (p->bufs[k].kind != BUF_ARG || p->bufs[k].arg != arg)
+            continue;
+        if (!memcmp(p->bufs[k].axes, axes, sizeof p->bufs[k].axes))
+            return k;
+        uses++;
+    }
+    tx_ref extent[2];
+    for (int k = 0; k < 2; k++)
+        extent[k] = axes[2 + k] == AX_UNIT ? tx_num(p, 1) : tx_dim(p, x->dims[axes[2 + k]]);
+    const char *name = arena_printf(p->arena, "%s[%d]", x->name, uses); /* as no other is called */
+    uint32_t b = tile_buf_add(p, name, BUF_ARG, ELEM_IO, tx_num(p, 1), extent[0], extent[1]);
+    p->bufs[b].arg = arg;
+    memcpy(p->bufs[b].axes, axes, sizeof p->bufs[b].axes);
     return b;
 }
 

@@ -42,6 +42,9 @@ struct tile_buf {
     const char *name;
     uint8_t kind, elem;
     uint32_t arg;              /* BUF_ARG */
+    uint8_t axes[4];           /* BUF_ARG: which of the tensor's axes b, h, rows and columns of its
+                                * views run over; AX_UNIT: none, and only the last axis of a tensor
+                                * can be columns */
     tx_ref planes, rows,
         cols; /* maximal extents; planes: e.g. B*H for a shared state, mostly 1 for locals */
     bool single;               /* a local with one plane, which its views do not name */
@@ -131,7 +134,9 @@ tx_ref tx_axis(struct tile_prog *p, uint8_t axis);
 bool tx_is_num(const struct tile_prog *p, tx_ref x, int64_t *v);
 uint32_t tile_buf_add(struct tile_prog *p, const char *name, int kind, int elem, tx_ref planes,
                       tx_ref rows, tx_ref cols);
-uint32_t tile_arg(struct tile_prog *p, uint32_t arg);   /* the BUF_ARG of a tensor argument */
+uint32_t tile_arg(struct tile_prog *p, uint32_t arg);   /* the BUF_ARG of q, k, v or out */
+/* The BUF_ARG of a tensor param whose views run over these of its axes (see struct tile_buf). */
+uint32_t tile_arg_axes(struct tile_prog *p, uint32_t arg, const uint8_t axes[4]);
 /* The variable of that name; a new one if there is none. Loops inside one another need different
  * names, others may share one. */
 uint32_t tile_var_add(struct tile_prog *p, const char *name);

@@ -33,6 +33,24 @@ arg_at(struct exec *e, uint32_t what, int64_t b, int64_t h, int64_t row, int64_t
     return (num *)(uintptr_t)&base[((b * heads + h) * rows + row) * cols + col];
 }
 
+/* Element of a tensor param that is seen along four of its axes. */
+static num *
+param_at(struct exec *e, const struct tile_buf *b, const int64_t at[4])
+{
+    uint32_t param = tile_arg_param(e->f, b->arg);
+    const struct ir_param *p = &e->f->params[param];
+    int64_t offset = 0;
+    for (int k = 0; k < p->rank; k++) {
+        int64_t index = 0, size = e->in->dims[p->dims[k]];
+        for (int i = 0; i < 4; i++)
+            index = b->axes[i] == k ? at[i] : index;
+        if (index < 0 || index >= size)
+            ICE("schedule %s reads outside param %s", e->p->schedule, p->name);
+        offset = offset * size + index;
+    }
+    return (num *)(uintptr_t)&e->in->params[param][offset];
+}
+
 num *
 exec_at(struct exec *e, const tile_view *v, int64_t r, int64_t c)
 {
@@ -47,6 +65,8 @@ exec_at_plane(struct exec *e, const tile_view *v, int64_t after, int64_t r, int6
         ICE("schedule %s: %s is read outside its view", e->p->schedule, b->name);
     int64_t row = exec_x(e, v->row) + r, col = exec_x(e, v->col) + c;
     int64_t plane = (v->b ? exec_x(e, v->b) : 0) + after;
+    if (b->kind == BUF_ARG && b->arg > 3)
+        return param_at(e, b, (const int64_t[]){plane, exec_x(e, v->h), row, col});
     if (b->kind == BUF_ARG)
         return arg_at(e, b->arg, plane, exec_x(e, v->h), row, col);
     if (plane < 0 || plane >= e->planes[v->buf] || row < 0 || row >= e->rows[v->buf] || col < 0 ||

@@ -221,6 +221,8 @@ read_buffer(struct tile_reader *w)
     uint32_t b = tile_buf_add(w->p, arena_strdup(w->p->arena, name), kind, elem, extent[0],
                               extent[1], extent[2]);
     w->p->bufs[b].arg = kind == BUF_ARG ? arg : 0;
+    for (uint8_t k = 0; k < 4; k++)
+        w->p->bufs[b].axes[k] = k;
     w->p->bufs[b].span = at;
 }
 

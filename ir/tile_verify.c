@@ -95,6 +95,23 @@ check_size(struct checker *c, span_t at, tx_ref ref)
 
 /* ---- buffers and views ---- */
 
+/* Columns are contiguous: only the last axis of a tensor can be those. */
+static void
+check_param_axes(struct checker *c, const struct tile_buf *b)
+{
+    const struct ir_func *f = c->p->func;
+    if (b->arg >= tile_arg_count(f)) {
+        fail(c, b->span, "there is no tensor argument %u", b->arg);
+        return;
+    }
+    int rank = f->params[tile_arg_param(f, b->arg)].rank;
+    for (int k = 0; k < 4; k++)
+        if (b->axes[k] != AX_UNIT && (b->axes[k] >= rank || (k == 3 && b->axes[k] != rank - 1)))
+            fail(c, b->span, "%s cannot be seen along its axis %d", b->name, b->axes[k]);
+    if (b->elem != ELEM_IO)
+        fail(c, b->span, "argument %s must be io", b->name);
+}
+
 static void
 check_argument(struct checker *c, const struct tile_buf *b)
 {
@@ -103,6 +120,10 @@ check_argument(struct checker *c, const struct tile_buf *b)
     static const uint16_t cols[] = {DIM_D, DIM_D, DIM_M, DIM_M};
     struct tile_prog *p = (struct tile_prog *)(uintptr_t)c->p; /* the sizes are there already */
     const struct ir_dim *dims = p->func->dims;
+    if (b->arg > 3 && p->func->contraction) {
+        check_param_axes(c, b);
+        return;
+    }
     if (b->arg > 3 || strcmp(b->name, names[b->arg]))
         fail(c, b->span, "the arguments are q, k, v and out");
     else if (b->elem != ELEM_IO || b->planes != tx_num(p, 1) ||
@@ -188,7 +209,8 @@ check_bind(struct checker *c, const struct tile_stmt *s, const struct tile_bind 
             fail(c, at, "the tile runs over axis %s, the map does not", f->axes[two[k]].name);
     if (two[0] == two[1] && two[0] != AX_UNIT)
         fail(c, at, "the tile runs over axis %s twice", f->axes[two[0]].name);
-    const ir_axes head = AXIS_BIT(AX_b) | AXIS_BIT(AX_h);
+    /* in a contraction, loops go through the other axes one by one, and views follow them */
+    const ir_axes head = f->contraction ? ~(ir_axes)0 : AXIS_BIT(AX_b) | AXIS_BIT(AX_h);
     ir_axes extra = f->nodes[b->node].axes & ~(head | AXIS_BIT(two[0]) | AXIS_BIT(two[1]));
     if (extra)
         fail(c, at, "the bound node varies over axis %s, its tile does not",
@@ -237,7 +259,9 @@ check_map(struct checker *c, const struct tile_stmt *s)
         check_bind(c, s, &s->binds[k], over);
     if (c->error)
         return;
-    const ir_axes origin = AXIS_BIT(AX_b) | AXIS_BIT(AX_h) | AXIS_BIT(AX_i) | AXIS_BIT(AX_j);
+    const ir_axes origin = f->contraction ? ~(ir_axes)0
+                                          : AXIS_BIT(AX_b) | AXIS_BIT(AX_h) | AXIS_BIT(AX_i) |
+                                                AXIS_BIT(AX_j);
     ir_axes extra = f->nodes[s->node].axes & ~(origin | over);
     if (extra)
         fail(c, s->span, "the node varies over axis %s, the map does not",

@@ -123,6 +123,9 @@ struct tile_prog *schedule_scan(struct arena *a, struct ir_func *f,
 /* The entry `step` of a scan: the same, from a state that the caller keeps from call to call. */
 struct tile_prog *schedule_step(struct arena *a, struct ir_func *f,
                                 const struct schedule_tuning *t, struct diag *d);
+/* A function that is a contraction: sums of products over indexes, and functions of them. */
+struct tile_prog *schedule_contract(struct arena *a, struct ir_func *f,
+                                    const struct schedule_tuning *t, struct diag *d);
 /* How a program runs token by token: with a state of fixed size, over a cache of keys and values,
  * or not at all, with *why in words. */
 enum schedule_stepping { STEP_NONE, STEP_STATE, STEP_CACHE };

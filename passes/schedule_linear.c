@@ -270,7 +270,8 @@ struct tile_prog *
 schedule_forward(struct arena *a, struct ir_func *f, const struct schedule_tuning *t,
                  struct diag *d)
 {
-    struct tile_prog *p = !schedule_is_linear(f)  ? schedule_stream(a, f, t, d)
+    struct tile_prog *p = f->contraction          ? schedule_contract(a, f, t, d)
+                          : !schedule_is_linear(f) ? schedule_stream(a, f, t, d)
                           : schedule_has_scan(f) ? schedule_scan(a, f, t, d)
                                                  : schedule_linear(a, f, t, d);
     if (p)

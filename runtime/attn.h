@@ -59,7 +59,7 @@ const char *attn_message(void);
 /* ---- description of a kernel: enough to bind from any language ---- */
 
 enum {
-    ATTN_ABI = 4,
+    ATTN_ABI = 5,
     ATTN_MAX_RANK = 6,
     ATTN_MAX_DIMS = 64,
     ATTN_MAX_TENSORS = 40, /* q, k, v and out among them */
@@ -76,9 +76,12 @@ typedef struct attn_dim {
     int64_t size;            /* fixed size, or 0: taken from the tensors */
 } attn_dim;
 
+/* attn_tensor.role */
+enum { ATTN_INPUT = 0, ATTN_OUTPUT = 1, ATTN_BETWEEN = 2 };
+
 typedef struct attn_tensor {
-    const char *name;        /* "q" "k" "v" "out", then tensor params */
-    int32_t rank, is_output;
+    const char *name;        /* "q" "k" "v" "out", then tensor params; see attn_kernel.stages */
+    int32_t rank, role;      /* rank 0: the kernel has no such argument */
     int32_t dims[ATTN_MAX_RANK]; /* index into attn_kernel.dims, per axis */
 } attn_tensor;
 
@@ -119,8 +122,10 @@ enum {
     ATTN_NEEDS_POSITIONS = 1, /* a param is indexed by query position: n_q <= n is required */
     ATTN_STEP_CACHE = 2,      /* steps attend over a cache of keys and values */
     ATTN_STEP_STATE = 4,      /* steps keep a state of fixed size: entry 1 is "step" */
-    ATTN_CHOOSES = 8          /* the last entry is "direct": entry 0 stands for whichever of the two
+    ATTN_CHOOSES = 8,         /* the last entry is "direct": entry 0 stands for whichever of the two
                                * is expected to take less for the sizes of a call */
+    ATTN_CONTRACTION = 16,    /* no attention: the tensors q, k and v have rank 0 */
+    ATTN_STEP_STAGES = 32     /* steps keep the states of all attentions among the stages */
 };
 
 typedef struct attn_entry {
@@ -140,7 +145,18 @@ typedef struct attn_kernel {
     const attn_tensor *tensors;
     const attn_scalar *scalars;
     const attn_entry *entries;
+    /* A program with index notation or several attentions runs as stages, one kernel each, and has
+     * no entries of its own. Its tensors are the arguments of a call (inputs, outputs and params,
+     * whatever their names), then those in between, which live in the workspace. */
+    int32_t nstages, reserved;
+    const struct attn_stage *stages;
 } attn_kernel;
+
+/* Which tensor, scalar and dim of the whole each of its kernel's is; -1: none. */
+typedef struct attn_stage {
+    const attn_kernel *kernel;
+    const int32_t *tensors, *scalars, *dims;
+} attn_stage;
 
 /* ---- token by token ---- */
 
@@ -199,6 +215,9 @@ int attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *ten
  * attn_message() set. */
 size_t attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DLTensor *k,
                       const DLTensor *v);
+/* The same for a program of several stages, of tensors in the order of kernel->tensors; outputs may
+ * be NULL. */
+size_t attn_stages_workspace(const attn_kernel *kernel, const DLTensor *const *tensors);
 /* Table of the monomials of degree p in D variables up to rotation, in a fixed order: each row is
  * p-1 offsets s_2 <= .. <= s_p and stands for the D features prod_k x[(a + s_k) mod D], s_1 = 0,
  * a = 0..D-1. weight[row] = p!/alpha! divided by how often the row repeats each monomial. Used by

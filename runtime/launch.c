@@ -137,7 +137,13 @@ check_strides(const attn_tensor *x, const DLTensor *t, int64_t *slot)
             return attn_fail(ATTN_E_SIZE, "%s: more than 2^46 elements", x->name);
         slot[1 + a] = size > 1 ? stride : 0;
     }
-    return x->is_output ? check_overlap(x, t, slot + 1) : ATTN_OK;
+    return x->role == ATTN_OUTPUT ? check_overlap(x, t, slot + 1) : ATTN_OK;
+}
+
+static bool
+is_argument(const attn_tensor *x)
+{
+    return x->rank && x->role != ATTN_BETWEEN;
 }
 
 static int
@@ -183,6 +189,10 @@ check_sizes(struct call *c)
     for (int k = 0; k < c->k->ndims; k++)
         if (d[k] < 0)
             d[k] = 0;
+    if ((c->k->flags & ATTN_CONTRACTION) && d[DIM_N] < d[DIM_NQ])
+        d[DIM_N] = d[DIM_NQ]; /* rows are at positions from 0 on */
+    if ((c->k->flags & ATTN_CONTRACTION) || c->k->nstages)
+        return ATTN_OK;
     for (unsigned k = 0; k < sizeof positive / sizeof *positive; k++)
         if (d[positive[k]] < 1)
             return attn_fail(ATTN_E_SHAPE, "%s is %lld, must be at least 1",
@@ -213,7 +223,7 @@ check_kernel(struct call *c, const attn_kernel *k, int entry)
         k->nscalars > ATTN_MAX_SCALARS)
         return attn_fail(ATTN_E_ABI, "the kernel has %d dims, %d tensors and %d scalars: too many",
                          (int)k->ndims, (int)k->ntensors, (int)k->nscalars);
-    if (entry < 0 || entry >= k->nentries)
+    if (entry < 0 || (!k->nstages && entry >= k->nentries))
         return attn_fail(ATTN_E_ABI, "entry %d of %d", entry, k->nentries);
     c->k = k;
     for (int d = 0; d < k->ndims; d++) {
@@ -293,7 +303,7 @@ choose_variant(const attn_entry *e)
 
 /* Bytes of workspace for a plan, or 0 if they overflow. */
 static size_t
-workspace_bytes(const int64_t *plan, int workers, size_t *shared, size_t *local)
+plan_bytes(const int64_t *plan, int workers, size_t *shared, size_t *local)
 {
     const int64_t limit = (int64_t)1 << 48;
     if (plan[0] < 0 || plan[0] > limit || plan[1] < 0 || plan[1] > limit / 1024)
@@ -306,8 +316,8 @@ workspace_bytes(const int64_t *plan, int workers, size_t *shared, size_t *local)
 
 /* Memory for the workspace, to be freed. What malloc would map anew for every call is mapped in
  * huge pages: a fault and an entry of the TLB per 2 MiB instead of 4 KiB. */
-static void *
-workspace_new(size_t size)
+void *
+call_workspace_new(size_t size)
 {
 #if defined __linux__ && defined MADV_HUGEPAGE
     const size_t huge = (size_t)1 << 21, large = (size_t)1 << 25;
@@ -372,7 +382,7 @@ call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec)
     report[0] = check ? (int64_t)(uintptr_t)&zero_row : 0;
     report[1] = (int64_t)(uintptr_t)state;
     e->plan(c->slots, plan);
-    size_t need = workspace_bytes(plan, workers, &shared, &local);
+    size_t need = plan_bytes(plan, workers, &shared, &local);
     if (!need)
         return attn_fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
     char *memory = exec ? exec->workspace : NULL, *owned = NULL;
@@ -381,7 +391,7 @@ call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec)
                          "the workspace has %zu bytes, %zu are needed for %d workers",
                          exec->workspace_size, need, workers);
     if (!memory)
-        memory = owned = workspace_new(need);
+        memory = owned = call_workspace_new(need);
     if (!memory)
         return attn_fail(ATTN_E_MEMORY, "out of memory: %zu bytes of workspace", need);
     run_phases(c, e, v, plan, memory, shared, local, workers, exec);
@@ -395,16 +405,29 @@ call_tensor_slots(struct call *c, int t)
     return &c->slots[c->k->ndims + t * ATTN_TENSOR_SLOTS];
 }
 
+/* Sizes that are known before the tensors tell. */
+static void
+know_dims(struct call *c, const int64_t *dims)
+{
+    for (int d = 0; d < c->k->ndims; d++)
+        if (c->slots[d] < 0)
+            c->slots[d] = dims[d];
+}
+
 int
 call_prepare(struct call *c, const attn_kernel *kernel, int entry, const DLTensor *const *tensors,
-             const double *scalars)
+             const double *scalars, const int64_t *dims)
 {
     message[0] = 0;
     int rc = check_kernel(c, kernel, entry);
+    if (!rc && dims)
+        know_dims(c, dims);
     if (!rc && (!tensors || (kernel->nscalars && !scalars)))
         rc = attn_fail(ATTN_E_NULL, "the argument lists are NULL");
     for (int t = 0; !rc && t < kernel->ntensors; t++)
-        rc = check_tensor(c, t, tensors[t]);
+        if (is_argument(&kernel->tensors[t]) &&
+            (tensors[t] || !c->no_outputs || kernel->tensors[t].role != ATTN_OUTPUT))
+            rc = check_tensor(c, t, tensors[t]);
     if (!rc)
         rc = check_sizes(c);
     for (int s = 0; !rc && s < kernel->nscalars; s++)
@@ -412,9 +435,8 @@ call_prepare(struct call *c, const attn_kernel *kernel, int entry, const DLTenso
     return rc;
 }
 
-/* The entry that entry 0 stands for. It depends on nothing but the sizes. */
-static const attn_entry *
-choose_entry(const struct call *c, int entry)
+const attn_entry *
+call_entry(const struct call *c, int entry)
 {
     const attn_kernel *k = c->k;
     int64_t plan[2][ATTN_PLAN] = {{0}};
@@ -431,17 +453,20 @@ attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors
             const double *scalars, attn_exec *exec)
 {
     struct call c = {.step = false};
-    int rc = call_prepare(&c, kernel, entry, tensors, scalars);
-    return rc ? rc : call_run(&c, choose_entry(&c, entry), NULL, exec);
+    if (kernel && kernel->nstages)
+        return stages_launch(kernel, tensors, scalars, exec);
+    int rc = call_prepare(&c, kernel, entry, tensors, scalars, NULL);
+    return rc ? rc : call_run(&c, call_entry(&c, entry), NULL, exec);
 }
 
 int
-call_sizes(struct call *c, const attn_kernel *kernel, int entry, const DLTensor *q,
-           const DLTensor *k, const DLTensor *v)
+call_sizes(struct call *c, const attn_kernel *kernel, int entry, const DLTensor *const *t,
+           const int64_t *dims)
 {
-    const DLTensor *t[3] = {q, k, v};
     message[0] = 0;
     int rc = check_kernel(c, kernel, entry);
+    if (!rc && dims)
+        know_dims(c, dims);
     for (int i = 0; !rc && i < 3; i++)
         rc = check_tensor(c, i, t[i]);
     for (int d = NDIMS; !rc && d < kernel->ndims; d++)
@@ -453,12 +478,12 @@ call_sizes(struct call *c, const attn_kernel *kernel, int entry, const DLTensor 
 }
 
 size_t
-call_workspace(const struct call *c, const attn_entry *e)
+call_workspace(const struct call *c, const attn_entry *e, const attn_exec *exec)
 {
     int64_t plan[ATTN_PLAN] = {0};
     size_t shared, local;
     e->plan(c->slots, plan);
-    size_t need = workspace_bytes(plan, worker_count(NULL), &shared, &local);
+    size_t need = plan_bytes(plan, worker_count(exec), &shared, &local);
     if (!need)
         attn_fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
     return need;
@@ -468,6 +493,8 @@ size_t
 attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DLTensor *k,
                const DLTensor *v)
 {
+    const DLTensor *t[3] = {q, k, v};
     struct call c = {.step = false};
-    return call_sizes(&c, kernel, entry, q, k, v) ? 0 : call_workspace(&c, choose_entry(&c, entry));
+    return call_sizes(&c, kernel, entry, t, NULL)
+               ? 0 : call_workspace(&c, call_entry(&c, entry), NULL);
 }

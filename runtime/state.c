@@ -20,33 +20,49 @@ attn_state_init(attn_state *s, const attn_kernel *kernel, int64_t capacity)
     if (!s || !kernel)
         return attn_fail(ATTN_E_NULL, "the state or the kernel is NULL");
     memset(s, 0, sizeof *s);
-    if (!(kernel->flags & (ATTN_STEP_CACHE | ATTN_STEP_STATE)))
+    if (!(kernel->flags & (ATTN_STEP_CACHE | ATTN_STEP_STATE | ATTN_STEP_STAGES)))
         return attn_fail(ATTN_E_STATE, "%s cannot run step by step", kernel->name);
-    if ((kernel->flags & ATTN_STEP_CACHE) && (capacity < 0 || capacity > (int64_t)1 << 29))
+    if (!(kernel->flags & ATTN_STEP_STATE) && (capacity < 0 || capacity > (int64_t)1 << 29))
         return attn_fail(ATTN_E_SIZE, "a cache of %lld tokens: must be from 0 to 2^29",
                          (long long)capacity);
     s->kernel = kernel;
-    s->capacity = kernel->flags & ATTN_STEP_CACHE ? capacity : 0;
+    s->capacity = kernel->flags & ATTN_STEP_STATE ? 0 : capacity;
     return ATTN_OK;
+}
+
+/* The states of the stages, where the program has such; else none. */
+static int
+parts(const attn_state *s, attn_state **part)
+{
+    *part = s->data;
+    return s->data && s->kernel && s->kernel->nstages ? s->kernel->nstages : 0;
 }
 
 void
 attn_state_reset(attn_state *s)
 {
+    attn_state *part;
+    int n = parts(s, &part);
     s->position = 0;
-    if (s->data)
+    for (int k = 0; k < n; k++)
+        attn_state_reset(&part[k]);
+    if (s->data && !n)
         memset(s->data, 0, s->bytes);
 }
 
 void
 attn_state_free(attn_state *s)
 {
+    attn_state *part;
+    int n = parts(s, &part);
+    for (int k = 0; k < n; k++)
+        attn_state_free(&part[k]);
     free(s->data);
     memset(s, 0, sizeof *s);
 }
 
-static void *
-lines(size_t bytes)
+void *
+state_memory(size_t bytes)
 {
     void *p = aligned_alloc(LINE, (bytes + LINE) / LINE * LINE);
     if (p)
@@ -61,10 +77,21 @@ attn_state_copy(attn_state *dst, const attn_state *src)
     if (dst == src)
         return ATTN_OK;
     if (src->data) {
-        made.data = lines(src->bytes);
+        made.data = state_memory(src->bytes);
         if (!made.data)
             return attn_fail(ATTN_E_MEMORY, "out of memory: %zu bytes of state", src->bytes);
         memcpy(made.data, src->data, src->bytes);
+    }
+    attn_state *from, *to;
+    int n = parts(src, &from), rc = ATTN_OK;
+    parts(&made, &to);
+    for (int k = 0; k < n; k++)
+        memset(&to[k], 0, sizeof to[k]);
+    for (int k = 0; k < n && !rc; k++)
+        rc = attn_state_copy(&to[k], &from[k]);
+    if (rc) {
+        attn_state_free(&made);
+        return rc;
     }
     attn_state_free(dst);
     *dst = made;
@@ -109,19 +136,84 @@ kernel_hash(const attn_kernel *k)
         h = hash(hash_text(h, k->tensors[t].name), k->tensors[t].dims, sizeof k->tensors[t].dims);
     for (int e = 0; e < k->nentries; e++)
         h = hash_text(hash_text(h, k->entries[e].name), k->entries[e].schedule);
+    for (int e = 0; e < k->nstages; e++) {
+        uint64_t stage = kernel_hash(k->stages[e].kernel);
+        h = hash(h, &stage, sizeof stage);
+    }
     return h;
+}
+
+/* Bytes of contents: what is kept, or the saved states of the stages that keep something. */
+static size_t
+contents_size(const attn_state *s)
+{
+    attn_state *part;
+    size_t bytes = 0;
+    int n = parts(s, &part);
+    for (int k = 0; k < n; k++)
+        bytes += part[k].kernel ? attn_state_saved_size(&part[k]) : 0;
+    return n ? bytes : s->data ? s->bytes : 0;
 }
 
 size_t
 attn_state_saved_size(const attn_state *s)
 {
-    return sizeof(struct header) + (s->data ? s->bytes : 0);
+    return sizeof(struct header) + contents_size(s);
+}
+
+static int
+save_contents(const attn_state *s, char *to)
+{
+    attn_state *part;
+    int n = parts(s, &part), rc = ATTN_OK;
+    if (s->data && !n)
+        memcpy(to, s->data, s->bytes);
+    for (int k = 0; k < n && !rc; k++) {
+        if (!part[k].kernel)
+            continue;
+        size_t size = attn_state_saved_size(&part[k]);
+        rc = attn_state_save(&part[k], to, size);
+        to += size;
+    }
+    return rc;
+}
+
+/* Bytes of one saved state at the beginning of a buffer; 0 if there is none. */
+static size_t
+saved_length(const char *from, size_t size)
+{
+    struct header h;
+    if (size < sizeof h)
+        return 0;
+    memcpy(&h, from, sizeof h);
+    return h.bytes < 0 || (uint64_t)h.bytes > size - sizeof h ? 0 : sizeof h + (size_t)h.bytes;
+}
+
+/* The states of the stages of s, whose memory is there, from what was saved. */
+static int
+load_parts(attn_state *s, const char *from, size_t size)
+{
+    attn_state *part;
+    int n = parts(s, &part), rc = ATTN_OK;
+    for (int k = 0; k < n && !rc; k++) {
+        const attn_kernel *own = s->kernel->stages[k].kernel;
+        if (own->flags & ATTN_CONTRACTION)
+            continue;
+        size_t one = saved_length(from, size);
+        rc = one ? attn_state_init(&part[k], own, s->capacity)
+                 : attn_fail(ATTN_E_STATE, "the saved state lacks that of stage %s", own->name);
+        if (!rc)
+            rc = attn_state_load(&part[k], from, one);
+        from += one;
+        size -= one;
+    }
+    return rc;
 }
 
 int
 attn_state_save(const attn_state *s, void *buffer, size_t size)
 {
-    size_t bytes = s->data ? s->bytes : 0;
+    size_t bytes = contents_size(s);
     struct header h = {.version = VERSION, .capacity = s->capacity, .position = s->position};
     if (!s->kernel)
         return attn_fail(ATTN_E_STATE, "the state was not initialised");
@@ -133,11 +225,10 @@ attn_state_save(const attn_state *s, void *buffer, size_t size)
     h.kernel = kernel_hash(s->kernel);
     h.bytes = (int64_t)bytes;
     memcpy(h.dim, s->dims, sizeof h.dim);
-    h.contents = hash(hash(0xcbf29ce484222325u, &h, sizeof h), s->data, bytes);
+    int rc = save_contents(s, (char *)buffer + sizeof h);
+    h.contents = hash(hash(0xcbf29ce484222325u, &h, sizeof h), (char *)buffer + sizeof h, bytes);
     memcpy(buffer, &h, sizeof h);
-    if (bytes)
-        memcpy((char *)buffer + sizeof h, s->data, bytes);
-    return ATTN_OK;
+    return rc;
 }
 
 int
@@ -164,13 +255,21 @@ attn_state_load(attn_state *s, const void *buffer, size_t size)
     made.kernel = s->kernel;
     made.capacity = h.capacity;
     made.position = h.position;
-    made.bytes = (size_t)h.bytes;
+    bool stages = s->kernel->nstages > 0;
+    made.bytes = stages ? (size_t)s->kernel->nstages * sizeof(attn_state) : (size_t)h.bytes;
     memcpy(made.dims, h.dim, sizeof made.dims);
     if (h.bytes) {
-        made.data = lines(made.bytes);
+        made.data = state_memory(made.bytes);
         if (!made.data)
             return attn_fail(ATTN_E_MEMORY, "out of memory: %zu bytes of state", made.bytes);
-        memcpy(made.data, (const char *)buffer + sizeof h, made.bytes);
+        const char *kept = (const char *)buffer + sizeof h;
+        if (!stages)
+            memcpy(made.data, kept, made.bytes);
+        int rc = stages ? load_parts(&made, kept, (size_t)h.bytes) : ATTN_OK;
+        if (rc) {
+            attn_state_free(&made);
+            return rc;
+        }
     }
     attn_state_free(s);
     *s = made;
@@ -180,8 +279,8 @@ attn_state_load(attn_state *s, const void *buffer, size_t size)
 /* ---- stepping ---- */
 
 /* The sizes of this step are those the state was made for (n and n_q may differ). */
-static int
-check_shape(const attn_state *s, const struct call *c)
+int
+state_check_shape(const attn_state *s, const struct call *c)
 {
     for (int d = 0; d < c->k->ndims; d++)
         if (s->data && d != DIM_N && d != DIM_NQ && s->dims[d] != c->slots[d])
@@ -202,7 +301,7 @@ make_memory(attn_state *s, const struct call *c, int64_t bytes, int *fresh)
         return ATTN_OK;
     if (bytes < 0 || bytes > (int64_t)1 << 46)
         return attn_fail(ATTN_E_SIZE, "the state for these sizes overflows");
-    s->data = lines((size_t)bytes);
+    s->data = state_memory((size_t)bytes);
     if (!s->data)
         return attn_fail(ATTN_E_MEMORY, "out of memory: %lld bytes of state", (long long)bytes);
     s->bytes = (size_t)bytes;
@@ -310,9 +409,11 @@ attn_step(attn_state *s, const attn_kernel *kernel, const DLTensor *const *tenso
                          s->kernel ? "the state is one of %s, not of %s"
                                    : "the state was not initialised",
                          s->kernel ? s->kernel->name : "", kernel->name);
-    int rc = call_prepare(&c, kernel, 0, tensors, scalars);
+    if (kernel->nstages)
+        return stages_step(s, tensors, scalars, exec);
+    int rc = call_prepare(&c, kernel, 0, tensors, scalars, NULL);
     if (!rc)
-        rc = check_shape(s, &c);
+        rc = state_check_shape(s, &c);
     if (!rc && c.slots[DIM_NQ] > ((int64_t)1 << 29) - s->position)
         rc = attn_fail(ATTN_E_SIZE, "more than 2^29 tokens");
     if (rc)
@@ -322,17 +423,27 @@ attn_step(attn_state *s, const attn_kernel *kernel, const DLTensor *const *tenso
 }
 
 size_t
-attn_step_workspace(const attn_state *s, const DLTensor *q, const DLTensor *k, const DLTensor *v)
+state_workspace(const attn_state *s, const DLTensor *const *qkv, const int64_t *dims,
+                const attn_exec *exec)
 {
     struct call c = {.step = true};
-    if (!s || !s->kernel) {
-        attn_fail(ATTN_E_STATE, "the state was not initialised");
+    if (!s || !s->kernel || s->kernel->nstages) {
+        attn_fail(ATTN_E_STATE, s && s->kernel ? "steps of a program of stages make their own "
+                                                 "workspace: leave attn_exec.workspace NULL"
+                                               : "the state was not initialised");
         return 0;
     }
-    if (call_sizes(&c, s->kernel, 0, q, k, v) || check_shape(s, &c))
+    if (call_sizes(&c, s->kernel, 0, qkv, dims) || state_check_shape(s, &c))
         return 0;
     int sums = !!(s->kernel->flags & ATTN_STEP_STATE);
     int64_t n = s->position + c.slots[DIM_NQ];
     c.slots[DIM_N] = sums || n > s->capacity ? n : s->capacity;
-    return call_workspace(&c, &s->kernel->entries[sums]);
+    return call_workspace(&c, &s->kernel->entries[sums], exec);
+}
+
+size_t
+attn_step_workspace(const attn_state *s, const DLTensor *q, const DLTensor *k, const DLTensor *v)
+{
+    const DLTensor *qkv[3] = {q, k, v};
+    return state_workspace(s, qkv, NULL, NULL);
 }

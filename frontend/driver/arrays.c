@@ -4,12 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool
+is_input(const attn_kernel *k, int t)
+{
+    return k->tensors[t].role == ATTN_INPUT;
+}
+
 static int
 unknown_name(const attn_kernel *k, const char *name)
 {
     struct str s = {0};
     for (int t = 0; t < k->ntensors; t++)
-        if (t != 3)
+        if (is_input(k, t))
             str_printf(&s, "%s%s", s.len ? ", " : "", k->tensors[t].name);
     for (int t = 0; t < k->nscalars; t++)
         str_printf(&s, ", %s", k->scalars[t].name);
@@ -52,9 +58,18 @@ read_argument(struct arrays *a, const char *word, bool *used)
     const char *eq = strchr(word, '=');
     size_t n = (size_t)(eq - word);
     for (int t = 0; t < a->kernel->ntensors; t++)
-        if (t != 3 && strlen(a->kernel->tensors[t].name) == n &&
+        if (is_input(a->kernel, t) && strlen(a->kernel->tensors[t].name) == n &&
             !strncmp(word, a->kernel->tensors[t].name, n))
             return mark(used), read_tensor(a, t, eq + 1, used != NULL);
+    for (int t = 0, outputs = 0; t < a->kernel->ntensors && !used; t++) { /* all but the first */
+        if (a->kernel->tensors[t].role != ATTN_OUTPUT || outputs++ == 0)
+            continue;
+        if (strlen(a->kernel->tensors[t].name) == n &&
+            !strncmp(word, a->kernel->tensors[t].name, n)) {
+            a->path[t] = eq + 1;
+            return EXIT_OK;
+        }
+    }
     for (int s = 0; s < a->kernel->nscalars; s++) {
         const char *name = a->kernel->scalars[s].name;
         if (strlen(name) != n || strncmp(word, name, n))
@@ -82,9 +97,13 @@ arrays_read(struct arrays *a, const struct options *o, bool *used)
             return rc;
     }
     for (int t = 0; t < a->kernel->ntensors; t++)
-        if (t != 3 && !a->given[t])
+        if (is_input(a->kernel, t) && !a->given[t])
             return usage_error("input %s is missing: give %s=FILE.npy", a->kernel->tensors[t].name,
                                a->kernel->tensors[t].name);
+    for (int t = 0, outputs = 0; t < a->kernel->ntensors && !used; t++)
+        if (a->kernel->tensors[t].role == ATTN_OUTPUT && outputs++ && !a->path[t])
+            return usage_error("-o is for the first output; say where %s goes: %s=FILE.npy",
+                               a->kernel->tensors[t].name, a->kernel->tensors[t].name);
     for (int s = 0; s < a->kernel->nscalars; s++) {
         if (!a->scalar_given[s] && !a->kernel->scalars[s].has_default)
             return usage_error("input %s is missing and has no default: give %s=NUMBER",

@@ -11,6 +11,7 @@ struct arrays {
     const attn_kernel *kernel;
     struct npy at[VALUES_MAX_TENSORS];
     bool given[VALUES_MAX_TENSORS];
+    const char *path[VALUES_MAX_TENSORS]; /* where an output goes, if a word NAME=FILE says so */
     double scalars[ATTN_MAX_SCALARS];
     bool scalar_given[ATTN_MAX_SCALARS];
 };

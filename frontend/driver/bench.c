@@ -152,7 +152,12 @@ prepare(struct bench_report *r, struct bench_series *s, struct runner *x)
     values_random(&x->v, (uint64_t)r->o->seed + 1, false);
     x->exec = (attn_exec){.threads = r->threads};
     const DLTensor *t = x->v.tensor;
-    x->exec.workspace_size = attn_workspace(s->kernel, 0, &t[0], &t[1], &t[2]);
+    const DLTensor *all[VALUES_MAX_TENSORS];
+    for (int k = 0; k < s->kernel->ntensors; k++)
+        all[k] = &t[k];
+    x->exec.workspace_size = s->kernel->nstages
+                                 ? attn_stages_workspace(s->kernel, all)
+                                 : attn_workspace(s->kernel, 0, &t[0], &t[1], &t[2]);
     x->exec.workspace_size = (x->exec.workspace_size + 63) / 64 * 64;
     if (x->exec.workspace_size) {
         x->workspace = aligned_alloc(64, x->exec.workspace_size);

@@ -10,22 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/driver/driver.h"
-#include "frontend/driver/values.h"
+#include "frontend/driver/check.h"
 
 /* 33 units in the last place at condition 1, growing with the depth of the summation tree. */
 static const double base_bound[] = {[TYPE_F32] = 2e-6, [TYPE_F64] = 8e-15};
 
 enum { ROW_BUDGET = 50000000 };
-
-struct finding {
-    double error, scale, condition, bound, ratio;
-    double rounding;        /* of the worst element, to a type narrower than its sums */
-    int64_t at[4];          /* b, h, row, column of the worst difference */
-    double got, want;
-    int64_t rows;
-    bool bad_number;        /* one is NaN or inf where the other is not */
-};
 
 /* n with every summand replaced by its absolute value. */
 static ir_ref
@@ -65,6 +55,47 @@ struct condition {
     ir_ref num, den, normaliser; /* normaliser: of the source function, 0 for none */
 };
 
+/* A bound for the error of n, a value of index notation, in roundings: sums count their terms, a
+ * function passes on what its argument has times its steepest slope. */
+static ir_ref
+error_size(struct ir_func *f, ir_ref n)
+{
+    const struct ir_node x = f->nodes[n];
+    span_t at = {0, 0};
+    ir_ref size = ir_op1(f, IR_abs, n, at), one = ir_const_i(f, 1, 1, at), e[3] = {0}, a[3] = {0};
+    for (int k = 0; k < x.nargs; k++) {
+        e[k] = error_size(f, x.arg[k]);
+        a[k] = ir_op1(f, IR_abs, x.arg[k], at);
+    }
+    if (x.op == IR_rsum)
+        return ir_rsum(f, x.attr.axis, e[0], at);
+    if (x.op == IR_add || x.op == IR_sub)
+        return ir_op2(f, IR_add, e[0], e[1], at);
+    if (x.op == IR_mul)
+        return ir_op2(f, IR_add, ir_op2(f, IR_mul, a[0], e[1], at),
+                      ir_op2(f, IR_mul, e[0], a[1], at), at);
+    if (x.op == IR_div) { /* (e0 + |a/b| e1) / |b| */
+        ir_ref both = ir_op2(f, IR_add, e[0], ir_op2(f, IR_mul, size, e[1], at), at);
+        return ir_op2(f, IR_div, both, a[1], at);
+    }
+    if (x.op == IR_exp)
+        return ir_op2(f, IR_mul, size, ir_op2(f, IR_add, one, e[0], at), at);
+    if (x.op == IR_sqrt) /* 1/2 e / sqrt, and a rounding */
+        return ir_op2(f, IR_add, size, ir_op2(f, IR_div, e[0], size, at), at);
+    if (x.op == IR_log)
+        return ir_op2(f, IR_add, size, ir_op2(f, IR_div, e[0], a[0], at), at);
+    if (x.op == IR_powi) {
+        ir_ref relative = ir_op2(f, IR_div, e[0], a[0], at);
+        ir_ref times = ir_const_i(f, x.attr.num < 0 ? -x.attr.num : x.attr.num, 1, at);
+        return ir_op2(f, IR_mul, size, ir_op2(f, IR_mul, times, relative, at), at);
+    }
+    if (x.op == IR_select)
+        return ir_select(f, x.arg[0], e[1], e[2], at);
+    for (int k = 0; k < x.nargs; k++) /* slopes of at most 1.2: gelu, silu */
+        size = ir_op2(f, IR_add, size, ir_op2(f, IR_mul, ir_const_i(f, 6, 5, at), e[k], at), at);
+    return size;
+}
+
 static struct condition
 condition_of(struct unit *u)
 {
@@ -73,6 +104,10 @@ condition_of(struct unit *u)
     const struct ir_node out = source->nodes[source->root[ROOT_OUT]];
     struct condition c = {.sums = f};
     span_t at = {0, 0};
+    if (f->contraction) {
+        c.num = error_size(f, f->root[ROOT_OUT]);
+        return c;
+    }
     ir_ref pair = f->root[ROOT_PAIR], mask = f->root[ROOT_MASK];
     ir_ref w = pair ? absolute(f, pair) : weight_size(f, f->root[ROOT_SIM]);
     if (mask)
@@ -154,9 +189,9 @@ pair_width(const struct ir_func *f, struct arena *scratch, const int64_t *dims)
     return most;
 }
 
-/* Rows to compare: all, or evenly spread ones when the reference would take too long. */
-static bool
-compare(struct unit *u, struct values *v, struct finding *r, const char **why)
+/* Rows are all compared, or evenly spread ones when the reference would take too long. */
+bool
+check_compare(struct unit *u, struct values *v, struct finding *r, const char **why)
 {
     struct ir_func *f = u->source_func;
     struct interp_input in = values_interp(v);
@@ -246,7 +281,7 @@ check_one(struct unit *u, const struct options *o, const attn_kernel *k, const i
         if (values_launch(&v, &exec)) {
             fprintf(stderr, "attnc: %s\n", attn_message());
             rc = EXIT_DIAG;
-        } else if (!compare(u, &v, &r, &why)) {
+        } else if (!check_compare(u, &v, &r, &why)) {
             fprintf(stderr, "attnc: the reference cannot evaluate these sizes: %s\n", why);
         } else {
             bool pass = !r.bad_number && r.error <= r.bound;
@@ -266,14 +301,14 @@ check_one(struct unit *u, const struct options *o, const attn_kernel *k, const i
 }
 
 /* Sizes to check when none are given: tails, several tiles, fewer queries than keys. */
-static const int64_t default_sizes[][DIM_USER] = {
+const int64_t check_default_sizes[CHECK_DEFAULTS][DIM_USER] = {
     {1, 1, 1, 1, 1, 3, 2},      {2, 4, 2, 17, 17, 7, 5},       {1, 2, 1, 130, 130, 16, 17},
     {1, 2, 2, 70, 300, 64, 64}, {1, 1, 1, 1000, 1000, 32, 32},
 };
 
 /* dims[] for one run: fixed sizes, then --at, then the row, and 6 for dims the program added. */
-static bool
-sizes_for(const struct ir_func *f, const int64_t *row, const struct dim_override *at, int nat,
+bool
+check_sizes_for(const struct ir_func *f, const int64_t *row, const struct dim_override *at, int nat,
           int64_t *dims)
 {
     bool given[64] = {false};
@@ -306,7 +341,7 @@ check_all(struct unit *u, const struct options *o, const attn_kernel *k)
 {
     static const int64_t at_row[DIM_USER] = {1, 2, 1, 256, 256, 64, 64};
     struct dim_override at[MAX_LIST];
-    int nat, worst = EXIT_OK, n = sizeof default_sizes / sizeof *default_sizes;
+    int nat, worst = EXIT_OK, n = CHECK_DEFAULTS;
     int64_t *dims = ARENA_ARRAY(u->arena, int64_t, u->func->ndims);
     if (!parse_sizes(&o->at, "at", at, MAX_LIST, &nat, u->arena))
         return EXIT_USAGE;
@@ -314,7 +349,7 @@ check_all(struct unit *u, const struct options *o, const attn_kernel *k)
         printf("{\"name\": \"%s\", \"schedule\": \"%s\", \"checks\": [", u->func->name,
                u->prog->schedule);
     for (int c = 0; c < (nat ? 1 : n); c++) {
-        if (!sizes_for(u->func, nat ? at_row : default_sizes[c], at, nat, dims))
+        if (!check_sizes_for(u->func, nat ? at_row : check_default_sizes[c], at, nat, dims))
             return EXIT_USAGE;
         int rc = check_one(u, o, k, dims, c == 0);
         if (rc != EXIT_OK)
@@ -336,7 +371,7 @@ command_check(const struct options *o)
     if (rc == EXIT_OK)
         rc = unit_jit(&u, o, &m, &jit, &k);
     if (rc == EXIT_OK)
-        rc = check_all(&u, o, k);
+        rc = u.stage ? check_stages(&u, o, k) : check_all(&u, o, k);
     cg_jit_free(jit);
     cg_free(m);
     unit_close(&u);

@@ -121,6 +121,8 @@ open_one(struct comparison *c, const char *path, bool *used)
     struct one *x = c->at[c->n++] = xmalloc(sizeof *x);
     memset(x, 0, sizeof *x);
     int rc = cost_open(&x->cost, path, c->o);
+    if (rc == EXIT_OK && x->cost.u.stage)
+        rc = stages_refused(&x->cost.u, "compare");
     if (rc == EXIT_OK)
         rc = unit_jit_program(&x->cost.u, c->o, NULL, &x->module, &x->jit, &x->kernel);
     if (rc != EXIT_OK)

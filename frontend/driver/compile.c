@@ -101,10 +101,9 @@ unit_open(struct unit *u, const char *path, const struct options *o)
     return EXIT_OK;
 }
 
-void
-unit_close(struct unit *u)
+static void
+free_functions(struct unit *u)
 {
-    diag_on_ice(NULL, NULL);
     if (u->source_func)
         ir_func_free(u->source_func);
     if (u->func)
@@ -112,6 +111,15 @@ unit_close(struct unit *u)
     if (u->direct)
         ir_func_free(u->direct);
     str_free(&u->stats);
+}
+
+void
+unit_close(struct unit *u)
+{
+    diag_on_ice(NULL, NULL);
+    for (int k = 0; u->stage && k < u->program.graph->nstages; k++)
+        free_functions(&u->stage[k]);
+    free_functions(u);
     arena_free(u->scratch);
     arena_free(u->arena);
     memset(u, 0, sizeof *u);
@@ -122,8 +130,8 @@ unit_close(struct unit *u)
 static void
 prove_asserts(struct unit *u)
 {
-    for (uint32_t k = 0; k < u->asserts.count; k++) {
-        const struct assertion *a = &u->asserts.at[k];
+    for (uint32_t k = 0; u->asserts && k < u->asserts->count; k++) {
+        const struct assertion *a = &u->asserts->at[k];
         const char *why = NULL;
         int r = prove_equal(u->func, a->l, a->r, &why);
         if (r == 1)
@@ -133,6 +141,49 @@ prove_asserts(struct unit *u)
         else
             diag_error(&u->diag, a->span, "cannot decide this assertion: %s", why);
     }
+}
+
+/* The function is there: what the rest of the compilation starts from. */
+static int
+lowered(struct unit *u)
+{
+    prove_asserts(u);
+    if (u->diag.errors)
+        return EXIT_DIAG;
+    u->source_func = ir_func_clone(u->arena, u->func);
+    return EXIT_OK;
+}
+
+/* A unit for every stage of a program, which shares the arenas and the source. */
+static int
+open_stages(struct unit *u)
+{
+    const struct graph *g = u->program.graph;
+    int rc = EXIT_OK;
+    u->stage = ARENA_ARRAY(u->arena, struct unit, g->nstages);
+    for (int k = 0; k < g->nstages; k++) {
+        struct unit *s = &u->stage[k];
+        *s = (struct unit){.arena = u->arena, .scratch = u->scratch, .src = u->src,
+                           .diag = u->diag, .func = g->stage[k]->f,
+                           .asserts = &u->program.asserts[k]};
+        int own = lowered(s);
+        rc = own == EXIT_OK ? rc : own;
+    }
+    return rc;
+}
+
+/* fn on every stage; the first that fails decides. */
+static int
+each_stage(struct unit *u, const struct options *o,
+           int (*fn)(struct unit *, const struct options *))
+{
+    for (int k = 0; k < u->program.graph->nstages; k++) {
+        int rc = fn(&u->stage[k], o);
+        u->diag.errors += u->stage[k].diag.errors;
+        if (rc != EXIT_OK)
+            return rc;
+    }
+    return EXIT_OK;
 }
 
 int
@@ -151,16 +202,16 @@ unit_lower(struct unit *u, const struct options *o)
             return usage_error("%s is a tile program: passes, tile sizes and rates are behind it",
                                u->src->name);
     } else {
-        u->func = frontend_compile(u->arena, u->src, stem_of(u->arena, u->src->name), u->dims,
-                                   u->ndims, &u->diag, &u->asserts);
+        frontend_compile(u->arena, u->src, stem_of(u->arena, u->src->name), u->dims, u->ndims,
+                         &u->diag, &u->program);
+        u->func = u->program.func;
+        u->asserts = &u->program.asserts[0];
     }
     if (!u->func)
         return EXIT_DIAG;
-    prove_asserts(u);
-    if (u->diag.errors)
-        return EXIT_DIAG;
-    u->source_func = ir_func_clone(u->arena, u->func);
-    return EXIT_OK;
+    if (u->program.graph)
+        return open_stages(u);
+    return lowered(u);
 }
 
 int
@@ -168,6 +219,8 @@ unit_passes(struct unit *u, const struct options *o)
 {
     if (u->prog) /* a tile program was read */
         return EXIT_OK;
+    if (u->stage)
+        return each_stage(u, o, unit_passes);
     struct pass_options po = {.only = o->passes, .print_after = o->print_after,
                               .print_changed = o->print_changed, .stop_after = o->stop_after,
                               .time = o->time_passes, .check_each = o->check_each, .dump = stdout};
@@ -196,6 +249,13 @@ judge_programs(struct unit *u)
         return EXIT_DIAG;
     }
     return EXIT_OK;
+}
+
+int
+stages_refused(const struct unit *u, const char *what)
+{
+    return usage_error("%s is for programs that are one attention; %s is made of stages", what,
+                       u->src->name);
 }
 
 int
@@ -292,6 +352,69 @@ prepare_choice(struct unit *u, const struct options *o)
     return EXIT_OK;
 }
 
+/* The dims that grow with every step: of keys, and of queries, which come with them. */
+static bool
+is_tokens(int dim)
+{
+    return dim == DIM_N || dim == DIM_NQ;
+}
+
+/* A statement whose result for one token needs others: tokens are summed over, or counted. */
+static bool
+needs_all_tokens(struct unit *u, const struct graph_stage *s)
+{
+    const struct ir_func *f = s->f;
+    for (uint32_t p = 0; p < f->nparams; p++)
+        for (int k = 0; k < f->params[p].rank; k++)
+            if (is_tokens(s->dim[f->params[p].dims[k]]) && f->params[p].dims[k] != DIM_NQ)
+                return true;
+    const bool *live = ir_live(f, u->scratch);
+    for (ir_ref n = 1; n < f->nnodes; n++)
+        if (live[n] && f->nodes[n].op == IR_dim && is_tokens(s->dim[f->nodes[n].attr.id]))
+            return true;
+    return false;
+}
+
+/* Why a program of stages cannot run token by token, or NULL: every token must go through them by
+ * itself, but for the attentions, which remember. */
+static const char *
+no_steps(struct unit *u)
+{
+    const struct graph *g = u->program.graph;
+    const struct ir_func *f = g->shell;
+    if (f->dims[DIM_N].size > 0)
+        return "n is fixed";
+    for (uint32_t p = 0; p < f->nparams; p++)
+        for (int k = 0; k < f->params[p].rank; k++) {
+            uint16_t d = f->params[p].dims[k];
+            if (f->params[p].role == PARAM_GIVEN && is_tokens(d))
+                return arena_printf(u->arena, "param %s runs over the whole sequence",
+                                    f->params[p].name);
+        }
+    bool attention = false;
+    for (int k = 0; k < g->nstages; k++) {
+        const struct graph_stage *s = g->stage[k];
+        if (s->f->contraction && needs_all_tokens(u, s))
+            return arena_printf(u->arena, "%s needs all tokens", s->name);
+        if (!s->f->contraction && u->stage[k].stepping == STEP_NONE)
+            return arena_printf(u->arena, "%s: %s", s->name, u->stage[k].no_step);
+        if (!s->f->contraction && (s->dim[DIM_N] != DIM_N || !is_tokens(s->dim[DIM_NQ])))
+            return arena_printf(u->arena, "the keys of %s are not the tokens", s->name);
+        attention = attention || !s->f->contraction;
+    }
+    return attention ? NULL : "no stage is an attention";
+}
+
+static int
+schedule_stages(struct unit *u, const struct options *o)
+{
+    int rc = each_stage(u, o, unit_schedule);
+    if (rc == EXIT_OK)
+        u->no_step = no_steps(u);
+    u->stepping = u->no_step ? STEP_NONE : STEP_CACHE;
+    return rc;
+}
+
 int
 unit_schedule(struct unit *u, const struct options *o)
 {
@@ -300,11 +423,13 @@ unit_schedule(struct unit *u, const struct options *o)
     int rc = unit_tuning(o, &t);
     if (rc != EXIT_OK)
         return rc;
+    if (u->stage)
+        return schedule_stages(u, o);
     if (!read)
         u->prog = schedule_forward(u->arena, u->func, &t, &u->diag);
     if (!u->prog)
         return EXIT_DIAG;
-    u->stepping = schedule_stepping(u->func, &u->no_step);
+    u->stepping = u->func->contraction ? STEP_NONE : schedule_stepping(u->func, &u->no_step);
     if (u->stepping == STEP_STATE && !read)
         u->step = schedule_step(u->arena, u->func, &t, &u->diag);
     if (u->stepping == STEP_STATE && !u->step) {
@@ -345,17 +470,30 @@ unit_stepping(const struct unit *u)
     return stepping[u->stepping];
 }
 
+/* The programs of a unit, as entries of its kernel. */
+static struct cg_stage
+entries_of(const struct unit *u)
+{
+    struct cg_stage s = {.progs = {u->prog}, .nprogs = 1, .stepping = unit_stepping(u)};
+    if (u->step)
+        s.progs[s.nprogs++] = u->step;
+    if (u->direct_prog && u->direct_prog->cost)
+        s.progs[s.nprogs++] = u->direct_prog;
+    return s;
+}
+
 struct cg_module *
 unit_build(struct unit *u)
 {
-    const struct tile_prog *progs[3] = {u->prog};
-    int n = 1;
-    if (u->step)
-        progs[n++] = u->step;
-    if (u->direct_prog && u->direct_prog->cost)
-        progs[n++] = u->direct_prog;
     u->cg.stepping = unit_stepping(u);
-    return cg_build(u->arena, progs, n, &u->cg);
+    if (u->stage) {
+        struct cg_stage stages[GRAPH_MAX_STAGES];
+        for (int k = 0; k < u->program.graph->nstages; k++)
+            stages[k] = entries_of(&u->stage[k]);
+        return cg_build_graph(u->arena, u->program.graph, stages, &u->cg);
+    }
+    struct cg_stage s = entries_of(u);
+    return cg_build(u->arena, s.progs, s.nprogs, &u->cg);
 }
 
 int

@@ -58,6 +58,11 @@ void
 cost_derive(struct cost_program *p)
 {
     cost_dims(p);
+    if (p->u.stage) {
+        cost_sizes_fill(p);
+        cost_stages(p);
+        return;
+    }
     cost_sizes_fill(p); /* what masks read may matter to their areas */
     cost_find_areas(p);
     cost_sizes_fill(p);
@@ -74,7 +79,7 @@ cost_open(struct cost_program *p, const char *path, const struct options *o)
     if (rc != EXIT_OK)
         return rc;
     struct schedule_tuning t;
-    if (!unit_direct(&p->u, o))
+    if (!p->u.stage && !unit_direct(&p->u, o))
         return EXIT_ENV;
     if (unit_tuning(o, &t) == EXIT_OK)
         p->tile = cost_lcm(cost_lcm(t.query_tile, t.key_tile), t.chunk);

@@ -67,6 +67,12 @@ cost_poly *cost_with_areas(struct cost_program *p, cost_poly *q);
 bool cost_check_names(struct cost_program *const *p, int np, const struct options *o,
                       const struct cost_sweep *over);
 
+/* cost_stages.c: the rows of a program of stages, sums over its stages; and each by itself. */
+void cost_stages(struct cost_program *p);
+typedef void cost_stage_fn(void *arg, struct cost_program *p, const char *name,
+                           const char *schedule, const struct cost *cost);
+void cost_stage_lines(struct cost_program *p, bool step, cost_stage_fn *fn, void *arg);
+
 /* cost_sizes.c */
 /* Fixed sizes and --at into p->at and p->given; false after a usage error. */
 bool cost_sizes_given(struct cost_program *p, const struct options *o);

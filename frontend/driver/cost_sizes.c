@@ -237,6 +237,10 @@ cost_row_count(struct cost_row *row, int64_t q[COST_QUANTITIES], const char **wh
     struct cost_ring *r = &p->ring;
     int64_t *at = ARENA_ARRAY(p->u.arena, int64_t, r->nvars);
     struct str missing = {0};
+    if (!row->prog) {
+        *why = "it is made of stages";
+        return false;
+    }
     for (slong v = 0; v < r->area; v++) {
         bool tensor = v >= (slong)r->f->ndims && r->f->params[v - (slong)r->f->ndims].rank,
              token = v == DIM_N && row->kind == COST_STEP_STATE;

@@ -69,10 +69,25 @@ print_line(const struct cost_row *row, const char *title, const cost_poly *q)
 }
 
 static void
+print_stage(void *arg, struct cost_program *p, const char *name, const char *schedule,
+            const struct cost *cost)
+{
+    struct str s = {0};
+    (void)arg;
+    cost_print(&p->ring, cost->q[COST_FLOPS], false, &s);
+    printf("    %-10s %-9s %s\n", name, schedule, str_text(&s));
+    str_free(&s);
+}
+
+static void
 print_nodes(const struct cost_row *row)
 {
     struct cost_ring *r = &row->of->ring;
     struct cost_line *line;
+    if (row->of->u.stage) {
+        cost_stage_lines(row->of, row->kind != COST_FORWARD, print_stage, NULL);
+        return;
+    }
     uint32_t n = cost_lines(r, row->func, row->kind, &line);
     for (uint32_t k = 0; k < n; k++) {
         struct str s = {0}, m = {0};

@@ -59,7 +59,10 @@ struct unit {
     struct ir_func *source_func;   /* as written: the oracle */
     struct ir_func *func;          /* after the passes */
     struct derivation why;
-    struct asserts asserts;
+    struct compiled program;        /* as the frontend made it */
+    struct unit *stage;            /* of a program of stages: program.graph->nstages units that
+                                    * share arenas and source; func is the shell then */
+    const struct asserts *asserts;
     int nproven;
     struct tile_prog *prog;        /* entry forward */
     struct tile_prog *step;        /* entry step of STEP_STATE, or NULL */
@@ -103,6 +106,9 @@ int unit_jit_program(struct unit *u, const struct options *o, const struct tile_
 
 /* stats.c: on standard error, the scores computed and visible and the operations of a run. */
 void stats_report(struct unit *u, const struct interp_input *in);
+
+/* Of a program of stages: says that a command or option is for single attentions. */
+int stages_refused(const struct unit *u, const char *what);
 
 /* files.c */
 /* Whole file (- is standard input) into *data (malloc'ed); a message on failure. */

@@ -115,10 +115,61 @@ tell_derivation(struct teller *t, const struct unit *u)
     str_free(&s);
 }
 
+/* A statement of index notation. */
+static void
+tell_statement(const struct unit *u, explain_fn *fn, void *arg)
+{
+    struct teller t = {fn, arg, "meaning"};
+    formula(&t, u->source_func, "result", u->source_func->root[ROOT_OUT]);
+    t.section = "schedule";
+    line(&t, u->prog->entry, u->prog->schedule);
+}
+
+/* The shape of a tensor of the shell: "q[B, H, n, D]". */
+static const char *
+shape_text(const struct ir_func *shell, const struct ir_param *p)
+{
+    const char *s = p->name;
+    for (int k = 0; k < p->rank; k++)
+        s = arena_printf(shell->arena, "%s%s%s", s, k ? ", " : "[", shell->dims[p->dims[k]].name);
+    return arena_printf(shell->arena, "%s]", s);
+}
+
+static void
+explain_stages(struct cost_program *p, explain_fn *fn, void *arg)
+{
+    const struct unit *u = &p->u;
+    const struct graph *g = u->program.graph;
+    struct teller t = {fn, arg, "tensors"};
+    static const char *const roles[] = {[PARAM_GIVEN] = "param", [PARAM_INPUT] = "input",
+                                        [PARAM_OUTPUT] = "output", [PARAM_BETWEEN] = "between"};
+    for (uint32_t k = 0; k < g->shell->nparams; k++)
+        if (g->shell->params[k].rank)
+            line(&t, roles[g->shell->params[k].role], shape_text(g->shell, &g->shell->params[k]));
+    tell_dims(&t, g->shell);
+    for (int k = 0; k < g->nstages; k++) {
+        struct cost_program stage = {.u = u->stage[k]};
+        fn(arg, NULL, g->stage[k]->name, u->stage[k].func->contraction ? "statement" : "attention");
+        explain_each(&stage, fn, arg);
+    }
+    fn(arg, NULL, u->func->name, "whole");
+    t.section = "token by token";
+    line(&t, "step", u->no_step ? arena_printf(u->arena, "none: %s", u->no_step)
+                                : "each token by itself; the attentions keep what they need");
+}
+
 void
 explain_each(struct cost_program *p, explain_fn *fn, void *arg)
 {
     const struct unit *u = &p->u;
+    if (u->stage) {
+        explain_stages(p, fn, arg);
+        return;
+    }
+    if (u->func->contraction) {
+        tell_statement(u, fn, arg);
+        return;
+    }
     const struct ir_func *f = u->source_func;
     struct teller t = {fn, arg, "meaning"};
     struct str s = {0};
@@ -146,6 +197,11 @@ static void
 print_fact(void *arg, const char *section, const char *label, const char *value)
 {
     const char **last = arg;
+    if (!section) { /* a new stage */
+        printf("\n---- %s (%s)\n", label, value);
+        *last = NULL;
+        return;
+    }
     if (*last != section)
         printf("\n%s\n", section);
     *last = section;
@@ -155,10 +211,11 @@ print_fact(void *arg, const char *section, const char *label, const char *value)
 static void
 explain_text(struct cost_program *p)
 {
-    const struct ir_func *f = p->u.source_func;
+    const struct ir_func *f = p->u.func;
     const char *section = NULL;
-    printf("attention %s (%s%s%s)\n", f->name, ir_type_names[f->type],
-           f->acc != f->type ? ", state " : "", f->acc != f->type ? ir_type_names[f->acc] : "");
+    printf("%s %s (%s%s%s)\n", p->u.stage ? "program" : "attention", f->name,
+           ir_type_names[f->type], f->acc != f->type ? ", state " : "",
+           f->acc != f->type ? ir_type_names[f->acc] : "");
     explain_each(p, print_fact, &section);
 }
 
@@ -200,6 +257,42 @@ explain_json(struct cost_program *p)
     str_free(&sim);
 }
 
+/* Where the printing of stages is: how many stages, and facts of the last. */
+struct json_place {
+    int stages, facts;
+};
+
+static void
+put_json_fact(void *arg, const char *section, const char *label, const char *value)
+{
+    struct json_place *at = arg;
+    if (!section) {
+        printf("%s\n    {", at->stages ? "]}," : "");
+        put_json_field("name", label, ", ");
+        put_json_field("kind", value, ", \"facts\": [");
+        at->stages++;
+        at->facts = 0;
+        return;
+    }
+    printf("%s\n      {", at->facts++ ? "," : "");
+    put_json_field("section", section, ", ");
+    put_json_field("label", label, ", ");
+    put_json_field("value", value, "}");
+}
+
+/* The facts of every stage, as they are said in words. */
+static void
+explain_json_stages(struct cost_program *p)
+{
+    struct json_place at = {0, 0};
+    puts("{");
+    put_text("name", p->u.func->name, false);
+    printf("  \"stages\": [");
+    put_json_fact(&at, NULL, p->u.func->name, "program");
+    explain_each(p, put_json_fact, &at);
+    puts("]}\n  ]\n}");
+}
+
 int
 command_explain(const struct options *o)
 {
@@ -214,7 +307,9 @@ command_explain(const struct options *o)
     int rc = cost_open(&p, o->inputs[0], &with_remarks);
     if (rc == EXIT_OK && !cost_check_names(&program, 1, o, NULL))
         rc = EXIT_USAGE;
-    if (rc == EXIT_OK && o->json)
+    if (rc == EXIT_OK && o->json && p.u.stage)
+        explain_json_stages(&p);
+    else if (rc == EXIT_OK && o->json)
         explain_json(&p);
     else if (rc == EXIT_OK)
         explain_text(&p);

@@ -298,6 +298,8 @@ explain_html(const struct options *o)
         struct cost_program *p = r.p[r.np++] = xmalloc(sizeof *p);
         memset(p, 0, sizeof *p);
         rc = cost_open(p, o->inputs[k], o);
+        if (rc == EXIT_OK && p->u.stage)
+            rc = stages_refused(&p->u, "--html");
         if (rc == EXIT_OK)
             usual_sizes(p);
     }

@@ -136,7 +136,10 @@ write_header(struct unit *u, const struct options *o, const char *path)
     struct str s = {0};
     struct options to = *o;
     to.output = path;
-    cg_header(u->func, unit_schedule_words(u), unit_stepping(u), &s);
+    if (u->stage)
+        cg_header_graph(u->program.graph, unit_stepping(u), &s);
+    else
+        cg_header(u->func, unit_schedule_words(u), unit_stepping(u), &s);
     int rc = deliver(&to, str_text(&s), s.len);
     str_free(&s);
     return rc;
@@ -183,24 +186,42 @@ emit_code(struct unit *u, const struct options *o, enum stage stage)
     return rc;
 }
 
-static int
-emit_text(struct unit *u, const struct options *o, enum stage stage)
+static void
+put_text(struct unit *u, enum stage stage, struct str *out)
 {
-    struct str s = {0};
     if (stage == STAGE_IR)
-        ir_print(u->func, &s);
+        ir_print(u->func, out);
     if ((stage == STAGE_TILES || stage == STAGE_AIR) && u->direct_prog && u->direct_prog->cost)
         diag_warning(&u->diag, u->func->kernelize_span,
                      "tiles as text are of the kernelized form alone, without the choice");
     if (stage == STAGE_TILES || stage == STAGE_AIR)
-        tile_print((const struct tile_prog *const[]){u->prog, u->step}, &s);
-    if (stage == STAGE_MATH)
-        for (int k = 0; k < ROOT_COUNT; k++)
-            if (u->func->root[k]) {
-                str_printf(&s, "%s = ", ir_root_names[k]);
-                ir_print_math(u->func, u->func->root[k], &s);
-                str_putc(&s, '\n');
-            }
+        tile_print((const struct tile_prog *const[]){u->prog, u->step}, out);
+    for (int k = 0; k < ROOT_COUNT && stage == STAGE_MATH; k++)
+        if (u->func->root[k]) {
+            str_printf(out, "%s = ", ir_root_names[k]);
+            ir_print_math(u->func, u->func->root[k], out);
+            str_putc(out, '\n');
+        }
+}
+
+/* Every stage of a program after the other. */
+static void
+put_stages(struct unit *u, enum stage stage, struct str *out)
+{
+    for (int k = 0; k < u->program.graph->nstages; k++) {
+        str_printf(out, "%s# stage %s\n", k ? "\n" : "", u->program.graph->stage[k]->name);
+        put_text(&u->stage[k], stage, out);
+    }
+}
+
+static int
+emit_text(struct unit *u, const struct options *o, enum stage stage)
+{
+    struct str s = {0};
+    if (u->stage)
+        put_stages(u, stage, &s);
+    else
+        put_text(u, stage, &s);
     int rc = deliver(o, str_text(&s), s.len);
     str_free(&s);
     return rc;

@@ -24,77 +24,134 @@ run_whole(const struct arrays *a, const struct options *o, const DLTensor *const
     return attn_launch(a->kernel, 0, args, a->scalars, &exec);
 }
 
-/* The sequence o->step tokens at a time, as a decoder would: rows of q, k, v and out as views. */
+/* The axis of a tensor along which tokens come step by step, or -1: of q, k, v and out, or of what
+ * runs over n. */
+static int
+token_axis(const attn_kernel *k, int t)
+{
+    const attn_tensor *x = &k->tensors[t];
+    for (int a = 0; a < x->rank && k->nstages && x->role != ATTN_BETWEEN; a++)
+        if (x->dims[a] == DIM_N || x->dims[a] == DIM_NQ)
+            return a;
+    return !k->nstages && t < 4 ? 2 : -1;
+}
+
+/* The sequence o->step tokens at a time, as a decoder would: views of inputs and outputs. */
 static int
 run_steps(const struct arrays *a, const struct options *o, const DLTensor *const *args)
 {
+    const attn_kernel *k = a->kernel;
     attn_exec exec = {.threads = (int)o->threads};
     const DLTensor *part[VALUES_MAX_TENSORS];
-    DLTensor view[4];
-    int64_t n = args[0]->shape[2], shape[4][4], stride[4][4];
+    DLTensor view[VALUES_MAX_TENSORS];
+    int64_t shape[VALUES_MAX_TENSORS][ATTN_MAX_RANK], stride[VALUES_MAX_TENSORS][ATTN_MAX_RANK];
+    int64_t n = 0;
     attn_state s;
-    for (int t = 0; t < a->kernel->ntensors; t++)
-        part[t] = args[t];
-    int rc = attn_state_init(&s, a->kernel, n);
+    for (int t = k->ntensors; t-- > 0;)
+        if (token_axis(k, t) >= 0)
+            n = args[t]->shape[token_axis(k, t)];
+    int rc = attn_state_init(&s, k, n);
     for (int64_t at = 0; at < n && !rc; at += o->step) {
-        for (int t = 0; t < 4; t++) {
+        for (int t = 0; t < k->ntensors; t++) {
+            int axis = token_axis(k, t), last = args[t]->ndim - 1;
+            part[t] = args[t];
+            if (axis < 0)
+                continue;
             view[t] = *args[t];
-            for (int d = 3; d >= 0; d--) {
+            for (int d = last; d >= 0; d--) {
                 shape[t][d] = args[t]->shape[d];
-                stride[t][d] = d == 3 ? 1 : stride[t][d + 1] * args[t]->shape[d + 1];
+                stride[t][d] = d == last ? 1 : stride[t][d + 1] * args[t]->shape[d + 1];
             }
-            int64_t left = shape[t][2] - at;
-            shape[t][2] = left < 0 ? 0 : left < o->step ? left : o->step;
+            int64_t left = shape[t][axis] - at;
+            shape[t][axis] = left < 0 ? 0 : left < o->step ? left : o->step;
             view[t].shape = shape[t];
             view[t].strides = stride[t];
-            view[t].byte_offset = (uint64_t)(at * stride[t][2]) * view[t].dtype.bits / 8;
+            view[t].byte_offset = (uint64_t)(at * stride[t][axis]) * view[t].dtype.bits / 8;
             part[t] = &view[t];
         }
-        rc = attn_step(&s, a->kernel, part, a->scalars, &exec);
+        rc = attn_step(&s, k, part, a->scalars, &exec);
     }
     attn_state_free(&s);
     return rc;
 }
 
-/* out has q's batch, heads and queries and v's width; attn_launch checks everything. */
+/* Sizes of the kernel's dims from the arrays; -1 where none says. */
+static void
+sizes_given(const struct arrays *a, int64_t *dims)
+{
+    const attn_kernel *k = a->kernel;
+    for (int d = 0; d < k->ndims; d++)
+        dims[d] = k->dims[d].size > 0 ? k->dims[d].size : -1;
+    for (int t = 0; t < k->ntensors; t++)
+        for (int x = 0; x < k->tensors[t].rank && a->given[t]; x++)
+            if (dims[k->tensors[t].dims[x]] < 0)
+                dims[k->tensors[t].dims[x]] = a->at[t].shape[x];
+    if (k->nstages && dims[DIM_NQ] < 0) /* as in runtime/stages.c */
+        dims[DIM_NQ] = dims[DIM_N];
+}
+
+/* Memory for an output, of the shape that the inputs imply; attn_launch checks everything. */
+static int
+make_output(struct arrays *a, int t, const int64_t *dims)
+{
+    const attn_tensor *x = &a->kernel->tensors[t];
+    struct npy *out = &a->at[t];
+    out->rank = x->rank;
+    out->count = 1;
+    for (int k = 0; k < x->rank; k++) {
+        out->shape[k] = dims[x->dims[k]];
+        if (out->shape[k] < 0 || __builtin_mul_overflow(out->count, out->shape[k], &out->count) ||
+            out->count > (int64_t)1 << 40) {
+            fprintf(stderr, out->shape[k] < 0 ? "attnc: %s: no input says what %s is\n"
+                                              : "attnc: %s: its size overflows at %s\n",
+                    x->name, a->kernel->dims[x->dims[k]].name);
+            return EXIT_DIAG;
+        }
+    }
+    out->data = xmalloc((size_t)out->count * 8 + 1);
+    return EXIT_OK;
+}
+
+static int
+write_output(struct arrays *a, int t, const char *path)
+{
+    char err[512];
+    enum npy_type type = a->kernel->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32;
+    if (npy_write(path, type, a->at[t].rank, a->at[t].shape, a->at[t].data, err, sizeof err))
+        return EXIT_OK;
+    fprintf(stderr, "attnc: %s\n", err);
+    return EXIT_ENV;
+}
+
 static int
 run_kernel(struct arrays *a, const struct options *o)
 {
     const attn_kernel *k = a->kernel;
     DLTensor t[VALUES_MAX_TENSORS];
     const DLTensor *args[VALUES_MAX_TENSORS];
-    int64_t shape[4] = {0}, count = 1;
-    char err[512];
-    for (int i = 0; i < 3; i++)
+    int64_t dims[ATTN_MAX_DIMS];
+    for (int i = 0; i < 3 && !k->nstages; i++)
         if (a->at[i].rank != 4) {
             fprintf(stderr, "attnc: %s: has %d axes, expected 4: [batch, heads, tokens, width]\n",
                     k->tensors[i].name, a->at[i].rank);
             return EXIT_DIAG;
         }
-    for (int i = 0; i < 3; i++)
-        shape[i] = a->at[0].shape[i];
-    shape[3] = a->at[2].shape[3];
-    for (int i = 0; i < 4; i++)
-        if (__builtin_mul_overflow(count, shape[i], &count) || count > (int64_t)1 << 40) {
-            fprintf(stderr, "attnc: out: its size overflows\n");
-            return EXIT_DIAG;
-        }
-    void *out = xmalloc((size_t)count * 8);
+    sizes_given(a, dims);
     for (int i = 0; i < k->ntensors; i++) {
-        t[i] = i == 3 ? as_tensor(k, out, 4, shape)
-                      : as_tensor(k, a->at[i].data, a->at[i].rank, a->at[i].shape);
+        int rc = k->tensors[i].role == ATTN_OUTPUT ? make_output(a, i, dims) : EXIT_OK;
+        if (rc != EXIT_OK)
+            return rc;
+        t[i] = as_tensor(k, a->at[i].data, a->at[i].rank, a->at[i].shape);
         args[i] = &t[i];
     }
-    int rc = EXIT_OK;
     if (o->step ? run_steps(a, o, args) : run_whole(a, o, args)) {
         fprintf(stderr, "attnc: %s\n", attn_message());
-        rc = EXIT_DIAG;
-    } else if (!npy_write(o->output, k->type == ATTN_TYPE_F64 ? NPY_F64 : NPY_F32, 4, shape, out,
-                          err, sizeof err)) {
-        fprintf(stderr, "attnc: %s\n", err);
-        rc = EXIT_ENV;
+        return EXIT_DIAG;
     }
-    free(out);
+    int rc = EXIT_OK;
+    for (int i = 0; i < k->ntensors && rc == EXIT_OK; i++)
+        if (k->tensors[i].role == ATTN_OUTPUT)
+            rc = write_output(a, i, a->path[i] ? a->path[i] : o->output);
     return rc;
 }
 
@@ -150,7 +207,7 @@ command_run(const struct options *o)
     }
     if (rc == EXIT_OK)
         rc = run_kernel(a, o);
-    if (rc == EXIT_OK && o->stats)
+    if (rc == EXIT_OK && o->stats && !u.stage)
         report_cost(&u, a);
     if (a)
         arrays_free(a);

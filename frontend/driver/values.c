@@ -34,6 +34,11 @@ values_alloc(struct values *v, const struct ir_func *f, const attn_kernel *k, co
     v->params = xmalloc(sizeof(num *) * (f->nparams + 1));
     if (k->ntensors > VALUES_MAX_TENSORS)
         return false;
+    for (int t = 0; t < k->ntensors; t++)
+        v->is_param[t] = !k->nstages && t > 3;
+    for (uint32_t p = 0, t = 0; p < f->nparams && k->nstages; p++)
+        if (f->params[p].rank)
+            v->is_param[t++] = f->params[p].role == PARAM_GIVEN;
     for (int t = 0; t < k->ntensors; t++) {
         v->count[t] = 1;
         for (int a = 0; a < k->tensors[t].rank; a++) {
@@ -112,8 +117,9 @@ values_random(struct values *v, uint64_t seed, bool integers)
     uint64_t state = seed * 0x2545f4914f6cdd1du + 1;
     for (int t = 0; t < v->kernel->ntensors; t++)
         for (int64_t i = 0; i < v->count[t]; i++) {
-            double x = t == 3 ? 0 : t < 3 ? normal(&state) : 1 - uniform(&state);
-            values_put(v, t, i, integers && t != 3 ? floor(uniform(&state) * 3) - 1 : x);
+            bool input = v->kernel->tensors[t].role == ATTN_INPUT;
+            double x = !input ? 0 : v->is_param[t] ? 1 - uniform(&state) : normal(&state);
+            values_put(v, t, i, integers && input ? floor(uniform(&state) * 3) - 1 : x);
         }
     int t = 4;
     for (uint32_t p = 0; p < v->f->nparams; p++) {

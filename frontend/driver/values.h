@@ -15,6 +15,7 @@ struct values {
     void *data[VALUES_MAX_TENSORS];       /* in the kernel's type */
     int64_t shape[VALUES_MAX_TENSORS][ATTN_MAX_RANK];
     int64_t count[VALUES_MAX_TENSORS];
+    bool is_param[VALUES_MAX_TENSORS];    /* no input of the program, such as q, k and v */
     DLTensor tensor[VALUES_MAX_TENSORS];
     num *exact[VALUES_MAX_TENSORS];       /* the same numbers as f64; NULL until asked for */
     double *scalars;                      /* in the order of kernel->scalars */

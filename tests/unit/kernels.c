@@ -17,7 +17,7 @@ bool
 program_read(struct program *p, const char *name, const char *text,
              const struct dim_override *dims, int ndims)
 {
-    struct asserts asserts = {0};
+    struct compiled made;
     memset(p, 0, sizeof *p);
     p->arena = arena_new();
     p->scratch = arena_new();
@@ -26,7 +26,8 @@ program_read(struct program *p, const char *name, const char *text,
     if (!out)
         arena_oom();
     diag_init(&p->diag, p->src, out);
-    p->source = frontend_compile(p->arena, p->src, name, dims, ndims, &p->diag, &asserts);
+    frontend_compile(p->arena, p->src, name, dims, ndims, &p->diag, &made);
+    p->source = made.func;
     return p->source != NULL || show(p);
 }
 

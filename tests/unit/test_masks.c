@@ -109,13 +109,12 @@ static struct ir_func *
 compile(struct arena *a, const char *text)
 {
     struct diag *d = ARENA_NEW(a, struct diag);
-    struct asserts none = {0};
+    struct compiled made;
     struct source *src = source_new(a, "mask.attn", text, strlen(text));
     diag_init(d, src, stderr);
-    struct ir_func *f = frontend_compile(a, src, "t", NULL, 0, d, &none);
-    if (!f)
+    if (!frontend_compile(a, src, "t", NULL, 0, d, &made))
         exit(1);
-    return f;
+    return made.func;
 }
 
 static void

@@ -1,0 +1,29 @@
+/* Command `check`: shared by that of one attention and that of a program of stages. */
+#ifndef ATTNC_FRONTEND_DRIVER_CHECK_H
+#define ATTNC_FRONTEND_DRIVER_CHECK_H
+
+#include "frontend/driver/driver.h"
+#include "frontend/driver/values.h"
+
+/* The element that comes closest to its bound. */
+struct finding {
+    double error, scale, condition, bound, ratio;
+    double rounding;        /* of the worst element, to a type narrower than its sums */
+    int64_t at[4];          /* b, h, row, column of the worst difference */
+    double got, want;
+    int64_t rows;
+    bool bad_number;        /* one is NaN or inf where the other is not */
+};
+
+enum { CHECK_DEFAULTS = 5 };
+extern const int64_t check_default_sizes[CHECK_DEFAULTS][DIM_USER];
+
+/* The output in v against the reference. False with *why where that cannot evaluate the sizes. */
+bool check_compare(struct unit *u, struct values *v, struct finding *r, const char **why);
+/* Sizes for one run: fixed ones, then --at, then those of the row; false after a usage error. */
+bool check_sizes_for(const struct ir_func *f, const int64_t *row, const struct dim_override *at,
+                     int nat, int64_t *dims);
+/* check_stages.c: every stage on what the stages before it made, then the whole against them. */
+int check_stages(struct unit *u, const struct options *o, const attn_kernel *k);
+
+#endif

@@ -1,0 +1,74 @@
+/* Inside sema: programs of several stages (ir/graph.h), while they are put together. */
+#ifndef ATTNC_FRONTEND_GRAPH_H
+#define ATTNC_FRONTEND_GRAPH_H
+
+#include "frontend/sema.h"
+#include "ir/graph.h"
+
+enum { GRAPH_MAX_TENSORS = 128, INDEX_MAX = 12 };
+
+/* A tensor of the program: an input, a param, or what a statement or an attention defines. */
+struct graph_tensor {
+    const char *name;
+    const struct ast_stmt *by;   /* the statement, or block, that declares or defines it */
+    int scope;                   /* the number of the block it belongs to; -1: all of the program */
+    int param;                   /* of the shell; -1: not made yet */
+    bool active;                 /* its definition is being judged: meeting it again is a circle */
+};
+
+/* The statements of one attention: a block, or those outside all blocks. */
+struct graph_block {
+    const char *name;            /* of its result */
+    const struct ast_program *body;
+    const struct ast_stmt *at;
+};
+
+struct graph_build {
+    struct graph *g;
+    struct sema *base;           /* judges what belongs to the shell: arena, source, diagnostics */
+    const struct ast_program *program;
+    struct graph_tensor tensor[GRAPH_MAX_TENSORS];
+    int ntensors;
+    struct graph_block block[GRAPH_MAX_STAGES];
+    int nblocks;
+    struct asserts *asserts;     /* of each stage */
+};
+
+/* The indexes of one statement: what its function calls them, and what they run over. */
+struct index_scope {
+    struct graph_build *b;
+    int block;                   /* whose tensors are in sight */
+    const char *name[INDEX_MAX];
+    uint8_t axis[INDEX_MAX];
+    int dim[INDEX_MAX];          /* of the shell; -1: not known yet */
+    const struct ast_expr *right; /* of the statement */
+    int n, left;                 /* the first `left` are those of the result */
+    struct graph_stage *stage;
+    bool one_column;             /* the last index of the result is that of rows */
+    int whole;                   /* rank of tensors that are named without indexes; 0: none */
+};
+
+/* The tensor of that name in sight of a block, or NULL. */
+struct graph_tensor *graph_find(struct graph_build *b, const char *name, int block);
+/* Its number among the shell's params, after what defines it was judged; -1 after an error. */
+int graph_make(struct graph_build *b, struct graph_tensor *t);
+/* The statement `name[...] = expr` as a stage; its tensor's dims in dims. False after errors. */
+bool graph_index_stage(struct graph_build *b, const struct ast_stmt *st, int block,
+                       struct graph_stage *stage, uint16_t *dims, int *rank);
+/* Sema for a function of its own over the statements in sight of a block; names: those whose
+ * definitions and params are wanted (NULL ends). */
+struct sema *graph_sema(struct graph_build *b, int block, const char *const *names);
+/* All names that an expression reaches, through definitions in sight: an arena list, NULL ends. */
+const char *const *graph_names(struct graph_build *b, int block, const struct ast_expr *const *e,
+                               int n);
+/* A stage's dims as those of the shell of the same name. */
+void graph_map_dims(const struct graph_build *b, struct graph_stage *s);
+
+/* index.c: names and tensors within index notation. */
+bool index_name(struct sema *s, const struct ast_expr *e, struct value *out);
+struct value index_tensor(struct sema *s, const struct ast_expr *e);
+/* The argument e of a function, whose value is v: indexes that stand nowhere else are summed in it.
+ */
+struct value index_argument(struct sema *s, const struct ast_expr *e, struct value v);
+
+#endif

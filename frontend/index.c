@@ -1,0 +1,575 @@
+/* Index notation: `y[b,i,o] = x[b,i,f] * W[f,o] + bias[o];` as a function of its own.
+ *
+ * An index that is not on the left is summed, in each summand by itself: at the innermost product
+ * of factors that have it, also inside functions, so that relu(x[f]*W[f,u])*U[u,o] is two matrix
+ * products; or, where it stands in one factor alone, outside of all functions of that. */
+#include "frontend/graph.h"
+
+#include <string.h>
+
+enum { LEFT_MAX = 4 };
+
+/* What the indexes of a result are to its function, from the last one on. */
+static const struct {
+    uint8_t axis;
+    uint16_t dim;
+} result[LEFT_MAX] = {{AX_m, DIM_M}, {AX_i, DIM_NQ}, {AX_b, DIM_B}, {AX_h, DIM_H}};
+
+/* The place in `result` of an index of the left: b, h and then rows and columns; or all before the
+ * columns, of which there is one then. */
+static int
+result_place(const struct index_scope *x, int k)
+{
+    int n = x->left + x->one_column;
+    return k == n - 1 ? 0 : k == n - 2 ? 1 : k == 0 ? 2 : 3;
+}
+
+/* ---- indexes and dims ---- */
+
+/* A dim of the stage's function that stands for that one of the shell, by a free name. */
+static uint16_t
+new_dim(struct sema *s, int shell_dim)
+{
+    const struct ir_dim *d = &s->index->b->g->shell->dims[shell_dim];
+    const char *name = d->name;
+    while (ir_dim_find(s->f, name) >= 0)
+        name = arena_printf(s->arena, "%s'", name);
+    uint16_t own = ir_dim_add(s->f, name, d->size);
+    s->index->stage->dim[own] = (int16_t)shell_dim;
+    return own;
+}
+
+static bool
+no_dims_left(struct sema *s, const struct ast_expr *e)
+{
+    if (s->f->ndims < IR_MAX_DIMS && s->f->naxes < IR_MAX_AXES - 1)
+        return false;
+    diag_error(s->diag, e->span, "the statement has more than %d different indexes",
+               IR_MAX_DIMS - DIM_USER);
+    return true;
+}
+
+static int
+find_index(const struct index_scope *x, const char *name)
+{
+    for (int k = 0; k < x->n; k++)
+        if (!strcmp(x->name[k], name))
+            return k;
+    return -1;
+}
+
+/* The index of that name, which runs over a dim of the shell here; -1 after an error. */
+static int
+bind_index(struct sema *s, const struct ast_expr *e, int dim)
+{
+    struct index_scope *x = s->index;
+    const struct ir_dim *dims = x->b->g->shell->dims;
+    int k = find_index(x, e->name);
+    if (k < 0 && x->n == INDEX_MAX) {
+        diag_error(s->diag, e->span, "the statement has more than %d indexes", INDEX_MAX);
+        return -1;
+    }
+    if (k < 0) {
+        if (no_dims_left(s, e))
+            return -1;
+        k = x->n++;
+        x->name[k] = e->name;
+        x->dim[k] = dim;
+        uint16_t own = new_dim(s, dim);
+        x->axis[k] = ir_axis_base(s->f, own);
+        s->f->axes[x->axis[k]].name = e->name;
+    } else if (x->dim[k] < 0) {
+        int at = result_place(x, k);
+        x->dim[k] = dim;
+        s->index->stage->dim[result[at].dim] = (int16_t)dim;
+        s->f->dims[result[at].dim].size = dims[dim].size;
+    } else if (x->dim[k] != dim) {
+        diag_error(s->diag, e->span, "index '%s' runs over %s, but this one runs over %s", e->name,
+                   dims[x->dim[k]].name, dims[dim].name);
+        return -1;
+    }
+    return k;
+}
+
+/* ---- tensors ---- */
+
+/* The stage's param that is this tensor along these dims; a new one if there is none. */
+static uint32_t
+stage_param(struct sema *s, int shell_param, const uint16_t *dims)
+{
+    struct graph_stage *st = s->index->stage;
+    const struct ir_param *p = &s->index->b->g->shell->params[shell_param];
+    uint32_t tensors = 4, scalars = 0;
+    const char *name = p->name;
+    for (uint32_t k = 0; k < s->f->nparams; k++) {
+        const struct ir_param *x = &s->f->params[k];
+        int16_t of = x->rank ? st->tensor[tensors++] : st->scalar[scalars++];
+        if (of == shell_param && x->rank == p->rank &&
+            !memcmp(x->dims, dims, sizeof *dims * x->rank))
+            return k;
+        while (!strcmp(x->name, name))
+            name = arena_printf(s->arena, "%s'", name);
+    }
+    struct ir_param own = {.name = name, .span = p->span, .rank = p->rank,
+                           .has_default = p->has_default, .value = p->value};
+    memcpy(own.dims, dims, sizeof *dims * p->rank);
+    *(p->rank ? &st->tensor[tensors] : &st->scalar[scalars]) = (int16_t)shell_param;
+    return ir_param_add(s->f, &own);
+}
+
+static bool
+too_many_params(struct sema *s, const struct ast_expr *e)
+{
+    if (ir_param_count(s->f, true) < IR_MAX_TENSORS && ir_param_count(s->f, false) < IR_MAX_SCALARS)
+        return false;
+    diag_error(s->diag, e->span, "the statement uses more than %d tensors or %d numbers",
+               IR_MAX_TENSORS, IR_MAX_SCALARS);
+    return true;
+}
+
+/* The tensor an expression names, made: its number among the shell's params; -1 after an error. */
+static int
+tensor_of(struct sema *s, const struct ast_expr *e)
+{
+    struct index_scope *x = s->index;
+    struct graph_tensor *t = graph_find(x->b, e->name, x->block);
+    if (!t) {
+        bool known = sema_definition(s, e->name) || ir_dim_find(x->b->g->shell, e->name) >= 0;
+        if (known)
+            diag_error(s->diag, e->name_span, "'%s' is no tensor", e->name);
+        else
+            sema_unknown(s, "tensor", e->name, e->name_span);
+        return -1;
+    }
+    if (t->by && t->by->kind == AST_ST_OUTPUT) {
+        diag_error(s->diag, e->name_span,
+                   "'%s' is an output: give it a statement of its own to use it again", e->name);
+        return -1;
+    }
+    return graph_make(x->b, t);
+}
+
+/* One index of a tensor: into *axis and *dim of the function, or a constant. */
+static bool
+one_index(struct sema *s, const struct ast_expr *e, int dim, struct ir_binding *b, uint16_t *own)
+{
+    const struct ir_dim *d = &s->index->b->g->shell->dims[dim];
+    int64_t v;
+    if (e->kind == AST_NAME) {
+        int k = bind_index(s, e, dim);
+        if (k < 0)
+            return false;
+        b->ax[b->rank++] = s->index->axis[k];
+        *own = s->f->axes[s->index->axis[k]].dim;
+        return true;
+    }
+    if (e->kind != AST_NUMBER) {
+        diag_error(s->diag, e->span, "an index is a name or a constant");
+        return false;
+    }
+    if (!d->size) {
+        diag_error(s->diag, e->span,
+                   "a constant index needs a fixed dimension; %s is a run-time size", d->name);
+        return false;
+    }
+    if (!sema_integer(s, e, "the index", 0, d->size - 1, &v) || no_dims_left(s, e))
+        return false;
+    *own = new_dim(s, dim);
+    b->ax[b->rank] = AX_UNIT;
+    b->num[b->rank++] = (int32_t)v;
+    return true;
+}
+
+struct value
+index_tensor(struct sema *s, const struct ast_expr *e)
+{
+    struct ir_binding b = {.rank = 0};
+    uint16_t dims[IR_MAX_RANK];
+    int p = tensor_of(s, e);
+    if (p < 0 || too_many_params(s, e))
+        return value_bad;
+    struct ir_param x = s->index->b->g->shell->params[p];
+    if (e->nargs != x.rank) {
+        diag_error(s->diag, e->span, "%s has %u index%s, found %u", x.name, x.rank,
+                   x.rank == 1 ? "" : "es", e->nargs);
+        return value_bad;
+    }
+    for (uint32_t k = 0; k < e->nargs; k++) {
+        for (uint32_t i = 0; i < k && e->arg[k]->kind == AST_NAME; i++)
+            if (e->arg[i]->kind == AST_NAME && !strcmp(e->arg[i]->name, e->arg[k]->name)) {
+                diag_error(s->diag, e->span, "index '%s' stands twice in %s: a diagonal cannot be "
+                           "read", e->arg[k]->name, x.name);
+                return value_bad;
+            }
+        if (!one_index(s, e->arg[k], x.dims[k], &b, &dims[k]))
+            return value_bad;
+    }
+    return value_number(ir_param_use(s->f, stage_param(s, p, dims), &b, e->span));
+}
+
+/* A tensor without indexes, where the result has none either: those of the result. */
+static struct value
+whole_tensor(struct sema *s, const struct ast_expr *e)
+{
+    struct index_scope *x = s->index;
+    struct ir_binding b = {.rank = 0};
+    uint16_t dims[IR_MAX_RANK];
+    int p = tensor_of(s, e);
+    if (p < 0 || too_many_params(s, e))
+        return value_bad;
+    struct ir_param t = x->b->g->shell->params[p];
+    if (t.rank != x->whole) {
+        diag_error(s->diag, e->span,
+                   "%s has %u indexes; what is added here without indexes has %d", t.name, t.rank,
+                   x->whole);
+        return value_bad;
+    }
+    for (int k = 0; k < t.rank; k++) {
+        struct ast_expr index = {.kind = AST_NAME, .name = x->name[k], .span = e->span};
+        if (!one_index(s, &index, t.dims[k], &b, &dims[k]))
+            return value_bad;
+    }
+    return value_number(ir_param_use(s->f, stage_param(s, p, dims), &b, e->span));
+}
+
+/* ---- names ---- */
+
+bool
+index_name(struct sema *s, const struct ast_expr *e, struct value *out)
+{
+    struct index_scope *x = s->index;
+    int k = find_index(x, e->name), dim = ir_dim_find(x->b->g->shell, e->name);
+    const struct graph_tensor *t = graph_find(x->b, e->name, x->block);
+    *out = value_bad;
+    if (k >= 0) {
+        uint8_t axis = x->axis[k];
+        if (axis == AX_b || axis == AX_h || axis == AX_i)
+            *out = value_number(ir_pos(s->f, axis, e->span));
+        else
+            diag_error(s->diag, e->span,
+                       "the position along '%s' cannot be used as a number: only that along the "
+                       "indexes of the result before its last", e->name);
+        return true;
+    }
+    if (t && t->param >= 0 && !x->b->g->shell->params[t->param].rank) {
+        if (!too_many_params(s, e)) {
+            struct ir_binding none = {.rank = 0};
+            uint32_t p = stage_param(s, t->param, NULL);
+            *out = value_number(ir_param_use(s->f, p, &none, e->span));
+        }
+        return true;
+    }
+    if (t && x->whole) {
+        *out = whole_tensor(s, e);
+        return true;
+    }
+    if (t) {
+        diag_error(s->diag, e->span, "'%s' is a tensor; give it its indexes", e->name);
+        return true;
+    }
+    if (dim >= 0 && !no_dims_left(s, e)) {
+        *out = value_number(ir_dimval(s->f, new_dim(s, dim), e->span));
+        return true;
+    }
+    return false;
+}
+
+/* ---- sums ---- */
+
+struct placing {
+    struct sema *s;
+    uint8_t axis;
+    const char *name;
+};
+
+static ir_ref place(struct placing *p, ir_ref n);
+
+static bool
+varies(const struct placing *p, ir_ref n)
+{
+    return p->s->f->nodes[n].axes >> p->axis & 1;
+}
+
+/* Two factors of a product that both have the axis, or a power of what has it. */
+static bool
+is_product(const struct placing *p, ir_ref n)
+{
+    const struct ir_node *x = &p->s->f->nodes[n];
+    if (x->op == IR_mul || x->op == IR_div)
+        return varies(p, x->arg[0]) && varies(p, x->arg[1]);
+    return x->op == IR_powi && x->attr.num > 1 && varies(p, n);
+}
+
+static bool
+has_product(const struct placing *p, ir_ref n)
+{
+    const struct ir_node *x = &p->s->f->nodes[n];
+    if (!varies(p, n) || is_product(p, n))
+        return varies(p, n);
+    for (int k = 0; k < x->nargs; k++)
+        if (has_product(p, x->arg[k]))
+            return true;
+    return false;
+}
+
+/* n with its operands that have the axis summed each by itself. */
+static ir_ref
+place_inside(struct placing *p, ir_ref n)
+{
+    struct ir_func *f = p->s->f;
+    const struct ir_node x = f->nodes[n];
+    ir_ref arg[3] = {x.arg[0], x.arg[1], x.arg[2]};
+    int with = 0;
+    for (int k = 0; k < x.nargs; k++)
+        with += varies(p, x.arg[k]);
+    if (with > 1 && x.op != IR_add && x.op != IR_sub) {
+        diag_error(p->s->diag, x.span,
+                   "index '%s' is summed, but stands in several arguments of %s: give one of them "
+                   "a statement of its own", p->name, ir_ops[x.op].name);
+        return n;
+    }
+    for (int k = 0; k < x.nargs; k++)
+        arg[k] = place(p, arg[k]);
+    return ir_with_args(f, n, arg);
+}
+
+enum { MAX_PARTS = 256 };
+
+/* The factors of a product; denominators are reciprocals. */
+static int
+parts_of(struct placing *p, ir_ref n, ir_ref *out, int count)
+{
+    struct ir_func *f = p->s->f;
+    const struct ir_node x = f->nodes[n];
+    if (count + 2 > MAX_PARTS || (x.op != IR_mul && x.op != IR_div)) {
+        out[count] = n;
+        return count + 1;
+    }
+    count = parts_of(p, x.arg[0], out, count);
+    if (x.op == IR_mul)
+        return parts_of(p, x.arg[1], out, count);
+    out[count] = ir_op2(f, IR_div, ir_const_i(f, 1, 1, x.span), x.arg[1], x.span);
+    return count + 1;
+}
+
+/* The product n summed: factors that do not have the axis stay outside. */
+static ir_ref
+sum_product(struct placing *p, ir_ref n)
+{
+    struct ir_func *f = p->s->f;
+    ir_ref part[MAX_PARTS], side[2] = {0, 0};
+    span_t at = f->nodes[n].span;
+    int count = parts_of(p, n, part, 0);
+    for (int k = 0; k < count; k++) {
+        ir_ref *to = &side[varies(p, part[k])];
+        *to = *to ? ir_op2(f, IR_mul, *to, part[k], at) : part[k];
+    }
+    ir_ref sum = ir_rsum(f, p->axis, side[1], at);
+    return side[0] ? ir_op2(f, IR_mul, side[0], sum, at) : sum;
+}
+
+/* n summed over the axis: at its innermost product of several factors, or at all of a summand where
+ * the index stands in one factor alone. */
+static ir_ref
+place(struct placing *p, ir_ref n)
+{
+    const struct ir_node *x = &p->s->f->nodes[n];
+    if (!varies(p, n))
+        return n;
+    if (x->op == IR_add || x->op == IR_sub || x->op == IR_neg)
+        return place_inside(p, n);
+    if (is_product(p, n) || !has_product(p, n) || x->op == IR_rsum)
+        return sum_product(p, n);
+    return place_inside(p, n);
+}
+
+/* True for the token axes, which are summed first: what is left is smaller then. */
+static bool
+is_long(const struct index_scope *x, int k)
+{
+    return x->dim[k] == DIM_N || x->dim[k] == DIM_NQ;
+}
+
+/* Sums over all indexes that are not on the left. */
+static ir_ref
+place_all(struct sema *s, ir_ref n)
+{
+    const struct index_scope *x = s->index;
+    for (int first = 1; first >= 0; first--)
+        for (int k = x->left; k < x->n; k++) {
+            struct placing p = {s, x->axis[k], x->name[k]};
+            if (is_long(x, k) == first)
+                n = place(&p, n);
+        }
+    return n;
+}
+
+/* How often an expression uses an index of that name. */
+static int
+uses(const struct ast_expr *e, const char *name)
+{
+    int n = 0;
+    for (uint32_t k = 0; k < e->nargs; k++) {
+        bool index = e->kind == AST_INDEX && e->arg[k]->kind == AST_NAME;
+        n += index ? !strcmp(e->arg[k]->name, name) : uses(e->arg[k], name);
+    }
+    return n;
+}
+
+struct value
+index_argument(struct sema *s, const struct ast_expr *e, struct value v)
+{
+    const struct index_scope *x = s->index;
+    for (int k = x->left; k < x->n && v.kind == VALUE_NUMBER; k++) {
+        struct placing p = {s, x->axis[k], x->name[k]};
+        if (uses(e, x->name[k]) == uses(x->right, x->name[k]))
+            v.node = place(&p, v.node);
+    }
+    return v;
+}
+
+/* ---- a statement ---- */
+
+/* The indexes on the left: different names, at most four. */
+static bool
+left_indexes(struct graph_build *b, const struct ast_stmt *st, struct index_scope *x)
+{
+    struct diag *d = b->base->diag;
+    if (st->list.count > LEFT_MAX) {
+        diag_error(d, st->span, "%s has %u indexes, the limit is %d", st->name, st->list.count,
+                   LEFT_MAX);
+        return false;
+    }
+    for (uint32_t k = 0; k < st->list.count; k++) {
+        const struct ast_expr *e = st->list.at[k];
+        if (e->kind != AST_NAME) {
+            diag_error(d, e->span, "the indexes of a result are names");
+            return false;
+        }
+        if (find_index(x, e->name) >= 0) {
+            diag_error(d, e->span, "the index '%s' is given twice", e->name);
+            return false;
+        }
+        x->name[x->n] = e->name;
+        x->dim[x->n++] = -1;
+    }
+    return true;
+}
+
+/* Names of the standard dims that no other dim of the function has: what they stand for, or what
+ * is not there and has size 1. */
+static void
+prepare_dims(struct ir_func *f, struct graph_stage *stage)
+{
+    static const char *const hidden[DIM_USER] = {"_B", "_H", "_G", "_nq", "_n", "_D", "_M"};
+    for (int k = 0; k < IR_MAX_DIMS; k++)
+        stage->dim[k] = -1;
+    for (int k = 0; k < DIM_USER; k++) {
+        f->dims[k].name = hidden[k];
+        f->dims[k].size = k == DIM_N ? 0 : 1;
+    }
+}
+
+static void
+name_dims(struct sema *s)
+{
+    struct graph_stage *stage = s->index->stage;
+    for (int k = 0; k < DIM_USER; k++) {
+        if (stage->dim[k] < 0)
+            continue;
+        const char *name = s->index->b->g->shell->dims[stage->dim[k]].name;
+        while (ir_dim_find(s->f, name) >= 0)
+            name = arena_printf(s->arena, "%s'", name);
+        s->f->dims[k].name = name;
+    }
+}
+
+/* In `output = a + b` every tensor has the four indexes of an attention's result. */
+static void
+whole_indexes(struct index_scope *x)
+{
+    static const char *const names[LEFT_MAX] = {"b", "h", "i", "m"};
+    for (int k = 0; k < LEFT_MAX; k++) {
+        x->name[k] = names[k];
+        x->dim[k] = -1;
+    }
+    x->n = x->whole = LEFT_MAX;
+}
+
+/* True if some sum has a factor that varies over rows, columns and what is summed: with one column
+ * per row it is a sum along rows, else it would be one entry at a time. */
+static bool
+mixes(const struct ir_func *f, ir_ref root)
+{
+    const ir_axes both = (ir_axes)1 << AX_i | (ir_axes)1 << AX_m;
+    for (ir_ref n = 1; n <= root; n++)
+        for (ir_ref s = n + 1; s <= root && f->nodes[n].op == IR_param; s++)
+            if (f->nodes[s].op == IR_rsum && (f->nodes[n].axes & both) == both &&
+                (f->nodes[n].axes >> f->nodes[s].attr.axis & 1))
+                return true;
+    return false;
+}
+
+/* The right side as a node with its sums in place; 0 after errors. */
+static ir_ref
+judge_right(struct sema *s, const struct ast_stmt *st)
+{
+    struct index_scope *x = s->index;
+    int before = s->diag->errors;
+    ir_ref n = sema_number(s, st->expr, "what a statement of index notation defines");
+    for (int k = 0; k < x->left && s->diag->errors == before; k++)
+        if (x->dim[k] < 0)
+            diag_error(s->diag, st->has_list ? st->list.at[k]->span : st->expr->span,
+                       "index '%s' is not on the right: what it runs over is not known",
+                       x->name[k]);
+    if (s->diag->errors == before)
+        n = place_all(s, n);
+    return s->diag->errors == before ? n : 0;
+}
+
+/* The statement as a function, its last index as columns or as rows of one column. */
+static struct sema *
+judge_statement(struct graph_build *b, const struct ast_stmt *st, struct index_scope *x)
+{
+    const struct ast_expr *e[1] = {st->expr};
+    struct sema *s = graph_sema(b, x->block, graph_names(b, x->block, e, 1));
+    if (!st->has_list)
+        whole_indexes(x);
+    else if (!left_indexes(b, st, x))
+        return NULL;
+    x->left = x->n;
+    x->right = st->expr;
+    for (int k = 0; k < x->left; k++) {
+        x->axis[k] = result[result_place(x, k)].axis;
+        s->f->axes[x->axis[k]].name = x->name[k];
+    }
+    s->f->contraction = true;
+    s->index = x;
+    prepare_dims(s->f, x->stage);
+    s->f->root[ROOT_OUT] = judge_right(s, st);
+    return s->f->root[ROOT_OUT] ? s : NULL;
+}
+
+bool
+graph_index_stage(struct graph_build *b, const struct ast_stmt *st, int block,
+                  struct graph_stage *stage, uint16_t *dims, int *rank)
+{
+    struct index_scope x = {.b = b, .block = block, .stage = stage};
+    struct graph_stage fresh = *stage;
+    struct sema *s = judge_statement(b, st, &x);
+    if (s && x.left < LEFT_MAX && x.left > 1 && mixes(s->f, s->f->root[ROOT_OUT])) {
+        ir_func_free(s->f);
+        *stage = fresh;
+        x = (struct index_scope){.b = b, .block = block, .stage = stage, .one_column = true};
+        s = judge_statement(b, st, &x);
+    }
+    if (!s)
+        return false;
+    name_dims(s);
+    s->index = NULL;
+    stage->f = s->f;
+    *rank = x.left;
+    for (int k = 0; k < x.left; k++)
+        dims[k] = (uint16_t)x.dim[k];
+    return true;
+}

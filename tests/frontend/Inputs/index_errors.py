@@ -1,0 +1,49 @@
+"""Programs with index notation that must be refused: the message, and line:column. Usage: ATTNC WORKDIR"""
+import os
+import subprocess
+import sys
+
+attnc, work = sys.argv[1:]
+os.makedirs(work, exist_ok=True)
+if os.path.exists(f"{work}/p.o"):
+    os.remove(f"{work}/p.o")
+x = "input x[b,n,F]; "
+cases = [
+    (x + "y[b,i,f] = x[b,i,f];", "the program has no output", None),
+    (x + "output y[b,i,g] = x[b,i,f];", "index 'g' is not on the right", 30),
+    (x + "param W[F,D]; output y[b,i,d] = x[b,i,d]*W[f,d];", "index 'd' runs over F, but this one runs over D", 62),
+    (x + "output y[b,i,f] = zz[b,i,f];", "unknown tensor 'zz'", 35),
+    (x + "output y[b,i,f] = x[b,i];", "x has 3 indexes, found 2", 35),
+    (x + "output y[b,i,f,g,h] = x[b,i,f];", "y has 5 indexes, the limit is 4", 17),
+    (x + "output y[b,b,f] = x[b,i,f];", "the index 'b' is given twice", 28),
+    (x + "output y[b,2,f] = x[b,i,f];", "the indexes of a result are names", 28),
+    (x + "output y[b,i] = x[b,i,f+1];", "an index is a name or a constant", 39),
+    (x + "a[b,i,f] = c[b,i,f]; c[b,i,f] = a[b,i,f]; output y[b,i,f] = c[b,i,f];", "'c' is defined by itself", 38),
+    (x + "output y[b,i,f] = x[b,i,f]*f;", "the position along 'f' cannot be used as a number", 44),
+    (x + "causal; output y[b,i,f] = x[b,i,f];", "this belongs to no attention", 17),
+    (x + "attention a { sim = q·k; dim R; } output = a;", "dim belongs outside the attentions", 42),
+    (x + "attention a { causal; } output = a;", "the attention has no sim", 31),
+    ("attention a { sim = 1; } attention a { sim = 1; } output = a;", "'a' is already defined", 36),
+    ("attention a { sim = 1; ", "expected ';', '}' or a statement, found the end of the file", None),
+    ("input q[b,n,F]; sim = 1;", "q has 3 indexes; that of an attention has 4", 17),
+    (x + "k[b,i,f] = x[b,i,f]; sim = 1;", "k has 3 indexes; that of an attention has 4", None),
+    ("input k[b,g,n,D]; input v[b,h,n,M]; sim = 1;", "v runs over H where k runs over G", None),
+    (x + "param w[F]; output y[b,i] = max(x[b,i,g]*w[g], x[b,i,g]);", "stands in several arguments of max", 45),
+    (x + "output y[b,i,f] = x[b,i,f] + 1/0;", "division by zero", 46),
+    (x + "x[b,i,f] = x[b,i,f]; output y[b,i] = x[b,i,f];", "'x' is already defined", 17),
+    ("attention a { sim = 1; } output y[b,h,i] = a[b,h,i,0];", "a constant index needs a fixed dimension", 52),
+    ("dim M = 3; attention a { sim = 1; } output y[b,h,i] = a[b,h,i,3];", "the index is 3, must be from 0 to 2", 63),
+    ("input w[n,n]; output y[a] = w[a,a];", "a diagonal cannot be read", 29),
+    (x + "output y[b,i,f] = x;", "'x' is a tensor; give it its indexes", 35),
+    (x + "sim = q·k; out[b,i,f] = x[b,i,f];", "'out' is what the sim outside all blocks makes", None),
+]
+for text, message, column in cases:
+    path = f"{work}/p.attn"
+    with open(path, "w") as f:
+        f.write(text + "\n")
+    r = subprocess.run([attnc, path, "-o", f"{work}/p.o"], capture_output=True, text=True, timeout=20)
+    place = f"p.attn:1:{column}: error: " if column else "p.attn:"
+    assert r.returncode == 1 and message in r.stderr, (text, r.returncode, r.stderr)
+    assert any(place in line and message in line for line in r.stderr.splitlines()), (text, column, r.stderr)
+    assert not os.path.exists(f"{work}/p.o"), text
+print(len(cases), "programs are refused")

@@ -1,0 +1,76 @@
+"""Statements of index notation against NumPy formulas, over odd sizes. Usage: ATTNC WORKDIR [options of run]"""
+import itertools
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+attnc, work, options = sys.argv[1], sys.argv[2], sys.argv[3:]
+os.makedirs(work, exist_ok=True)
+rng = np.random.default_rng(3)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+E = np.einsum
+# text, names of the inputs in order with their dims, formula
+cases = [
+    ("output y[b,h,i,d] = x[b,i,f] * W[f,h,d];", {"x": "BnF", "W": "FHD"}, lambda x, W: E("bif,fhd->bhid", x, W)),
+    ("output y[b,h,i,d] = x[b,i,f] * W[h,d,f];", {"x": "BnF", "W": "HDF"}, lambda x, W: E("bif,hdf->bhid", x, W)),
+    ("output y[b,h,i,d] = x[b,f,i] * W[d,f,h];", {"x": "BFn", "W": "DFH"}, lambda x, W: E("bfi,dfh->bhid", x, W)),
+    ("output y[b,i,f] = o[b,h,i,m] * W[h,m,f] + c[f];", {"o": "BHnM", "W": "HMF", "c": "F"},
+     lambda o, W, c: E("bhim,hmf->bif", o, W) + c),
+    ("output y[b,i,f] = o[b,i,m,h] * W[f,m,h];", {"o": "BnMH", "W": "FMH"}, lambda o, W: E("bimh,fmh->bif", o, W)),
+    ("output y[b,r,d] = P[r,j] * x[b,j,f] * W[f,d];", {"P": "Rn", "x": "BnF", "W": "FD"},
+     lambda P, x, W: E("rj,bjf,fd->brd", P, x, W)),
+    ("output y[b,i,o] = relu(x[b,i,f] * W[f,u] + c[u]) * U[u,o];", {"x": "BnF", "W": "FR", "c": "R", "U": "RD"},
+     lambda x, W, c, U: relu(x @ W + c) @ U),
+    ("output y[b,i,f] = x[b,i,f] / √(x[b,i,e]^2 / F + 0.001) * g[f];", {"x": "BnF", "g": "F"},
+     lambda x, g: x / np.sqrt((x ** 2).mean(-1, keepdims=True) + 0.001) * g),
+    ("output y[b,d,m] = exp(k[b,j,d]) * v[b,j,m];", {"k": "BnD", "v": "BnM"},
+     lambda k, v: E("bjd,bjm->bdm", np.exp(k), v)),
+    ("output y[d] = x[b,i,d];", {"x": "BnD"}, lambda x: x.sum((0, 1))),
+    ("output y[b,i] = x[b,i,d] * w[d];", {"x": "BnD", "w": "D"}, lambda x, w: x @ w),
+    ("output y[i,d] = x[i,d] * w[r]^2;", {"x": "nD", "w": "R"}, lambda x, w: x * (w ** 2).sum()),
+    ("output y[f,i,b] = x[b,i,f];", {"x": "BnF"}, lambda x: x.transpose(2, 1, 0)),
+    ("output y[d,b,i,h] = x[b,h,i,d] * 2;", {"x": "BHnD"}, lambda x: 2 * x.transpose(3, 0, 2, 1)),
+    ("output y[i,j] = x[i,d] * x[j,d];", {"x": "nD"}, lambda x: x @ x.T),
+    ("output y[i,d] = u[i] * w[d] + u[i] - w[d];", {"u": "n", "w": "D"},
+     lambda u, w: u[:, None] * w + u[:, None] - w),
+    ("output y[b,i,d] = x[b,i,d] + i * w[d] + b;", {"x": "BnD", "w": "D"},
+     lambda x, h: x + np.arange(x.shape[1])[:, None] * h + np.arange(x.shape[0])[:, None, None]),
+    ("dim T = 3; output y[b,d] = x[b,2,d] * sigmoid(x[b,0,d]) / T;", {"x": "BTD"},
+     lambda x: x[:, 2] * sigmoid(x[:, 0]) / 3),
+    ("let f(t) = t * sigmoid(t); output y[i,m] = f(x[i,d] * W[d,m]) * (x[i,e] * U[e,m]);",
+     {"x": "nD", "W": "DM", "U": "DM"}, lambda x, W, U: (x @ W) * sigmoid(x @ W) * (x @ U)),
+    ("total[b,d] = exp(k[b,j,d]); output y[b,i,m] = q[b,i,d] * exp(k[b,j,d]) * v[b,j,m] / total[b,d];",
+     {"q": "BnD", "k": "BnD", "v": "BnM"},
+     lambda q, k, v: E("bid,bjd,bjm->bim", q, np.exp(k) / np.exp(k).sum(1, keepdims=True), v)),
+]
+sizes = [dict(B=2, H=3, n=37, F=11, D=8, M=5, R=6, T=3), dict(B=1, H=1, n=1, F=1, D=1, M=1, R=1, T=3),
+         dict(B=1, H=2, n=70, F=300, D=17, M=260, R=33, T=3)]
+count = 0
+for (text, tensors, formula), size, kind in itertools.product(cases, sizes, ("f32", "f64")):
+    real = np.float64 if kind == "f64" else np.float32
+    x = {k: rng.standard_normal([size[d] for d in dims]).astype(real) / np.sqrt(size[dims[0]]).astype(real)
+         for k, dims in tensors.items()}
+    declared = "".join(f"input {k}[{', '.join(dims)}]; " for k, dims in tensors.items())
+    with open(f"{work}/p.attn", "w") as f:
+        f.write(f"type {kind}; {declared}{text}\n")
+    for k, a in x.items():
+        np.save(f"{work}/{k}.npy", a)
+    subprocess.run([attnc, "run", f"{work}/p.attn", "-o", f"{work}/y.npy", *options] +
+                   [f"{k}={work}/{k}.npy" for k in x], check=True)
+    got, want = np.load(f"{work}/y.npy"), formula(*[a.astype(np.float64) for a in x.values()])
+    scale = max(1, np.abs(want).max())
+    error = np.abs(got - want).max() / scale
+    assert got.shape == want.shape and error < (1e-13 if kind == "f64" else 2e-5), (text, size, kind, got.shape, error)
+    count += 1
+print(count, "statements agree")
