@@ -1,10 +1,11 @@
-# What `make install` installs: the compiler, the runtime, and how CMake and pkg-config find them.
+# What `make install` installs: the compiler, the runtime, the examples, and how CMake and pkg-config find them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 install(TARGETS attnc RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS attn_static attn_shared EXPORT attnc-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES runtime/attn.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES ${examples} DESTINATION ${CMAKE_INSTALL_DATADIR}/attnc/examples)
 set(ATTN_LIBS_PRIVATE "-lm")
 if(OpenMP_C_FOUND)
   set(ATTN_LIBS_PRIVATE "-lm ${OpenMP_C_FLAGS}")

@@ -18,6 +18,7 @@ struct block {
     ulong left[SPLIT_MAX_ATOMS];   /* query and neutral factors */
     ulong decays[SPLIT_MAX_ATOMS];
     ir_ref a, b;                   /* scalar factors of each side */
+    bool joined;                   /* numbers moved from a to b */
     ulong degree;
 };
 
@@ -94,6 +95,62 @@ collect_blocks(struct expansion *x, const split_poly *p, span_t at)
     }
     fmpq_clear(c);
     return ok;
+}
+
+/* A factor that is one number for the whole call costs nothing on either side; one that differs
+ * from head to head would make features of shared keys differ, too. */
+static bool
+is_number(const struct expansion *x, int atom)
+{
+    const struct split_atom *a = &x->s.atom[atom];
+    return a->side == SIDE_NEUTRAL && a->kind != ATOM_DECAY && !x->s.f->nodes[a->node].axes;
+}
+
+static bool
+same_but_numbers(const struct expansion *x, const struct block *a, const struct block *b)
+{
+    for (int k = 0; k < x->s.natoms; k++)
+        if (a->dots[k] != b->dots[k] || a->decays[k] != b->decays[k] ||
+            (a->left[k] != b->left[k] && !is_number(x, k)))
+            return false;
+    return true;
+}
+
+/* The numbers among the factors of the query side move to the key side. */
+static void
+move_numbers(struct expansion *x, struct block *b, span_t at)
+{
+    ulong numbers[SPLIT_MAX_ATOMS] = {0};
+    if (b->joined)
+        return;
+    for (int k = 0; k < x->s.natoms; k++)
+        if (is_number(x, k)) {
+            numbers[k] = b->left[k];
+            b->left[k] = 0;
+        }
+    b->b = pass_mul(x->s.f, b->b, factor_product(x, numbers, true, NULL, at), at);
+    b->a = factor_product(x, b->left, true, NULL, at);
+    b->joined = true;
+}
+
+/* Blocks that differ by numbers alone are one: c*k² and c² go with the same features of q.
+ *
+ *     |q|²*(2*|k|²) + (|q|²*c)*(-2)   ->   |q|²*(2*|k|² - 2*c) */
+static void
+join_numbers(struct expansion *x, span_t at)
+{
+    for (int i = 0; i < x->n; i++)
+        for (int j = i + 1; j < x->n;) {
+            struct block *a = &x->at[i], *b = &x->at[j];
+            if (!same_but_numbers(x, a, b)) {
+                j++;
+                continue;
+            }
+            move_numbers(x, a, at);
+            move_numbers(x, b, at);
+            a->b = ir_op2(x->s.f, IR_add, a->b, b->b, at);
+            x->at[j] = x->at[--x->n];
+        }
 }
 
 /* Blocks with the same dots and the same key side: their query sides add up. */
@@ -240,6 +297,7 @@ pass_expand(struct ir_func *f, struct pass_context *c)
     split_poly *p = split_scalar(&x->s, sim);
     ir_ref sum = 0;
     if (p && collect_blocks(x, p, at)) {
+        join_numbers(x, at);
         merge_blocks(x, at);
         qsort(x->at, (size_t)x->n, sizeof x->at[0], by_degree);
         sum = build_sum(x, at);

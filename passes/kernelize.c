@@ -5,10 +5,34 @@
  * that still pairs the sides, and writes down phi_q, phi_k and d' for explain. */
 #include "passes/rewrite.h"
 
+#include <string.h>
+
 static void
 add_text(struct str *s, const char *sep, const char *t)
 {
     str_printf(s, "%s%s", s->len ? sep : "", t);
+}
+
+/* The terms' numbers of features, equal ones together: "2 + 3*D". */
+static void
+add_counts(struct ir_func *f, const struct pair_term *t, int n, struct str *out)
+{
+    for (int i = 0; i < n; i++) {
+        const char *formula = axis_formula(f, t[i].axis);
+        int equal = 0, first = i;
+        for (int j = 0; j < n; j++)
+            if (!strcmp(formula, axis_formula(f, t[j].axis))) {
+                first = j < first ? j : first;
+                equal++;
+            }
+        if (first < i)
+            continue;
+        if (!strcmp(formula, "1"))
+            formula = arena_printf(f->arena, "%d", equal);
+        else if (equal > 1)
+            formula = arena_printf(f->arena, "%d*%s", equal, formula);
+        add_text(out, " + ", formula);
+    }
 }
 
 bool
@@ -27,9 +51,9 @@ pass_kernelize(struct ir_func *f, struct pass_context *c)
         int64_t size = axis_fixed_size(f, t[i].axis);
         add_text(&q, ", ", math_text(f, t[i].a));
         add_text(&k, ", ", math_text(f, t[i].b));
-        add_text(&d, " + ", axis_formula(f, t[i].axis));
         total = total < 0 || size < 0 ? -1 : total + size;
     }
+    add_counts(f, t, n, &d);
     c->why->phi_q = arena_printf(f->arena, "[%s]", str_text(&q));
     c->why->phi_k = arena_printf(f->arena, "[%s]", str_text(&k));
     c->why->features = total < 0

@@ -1,16 +1,14 @@
 /* positivity: what can be proven of the row sum z = sum of sim over the visible keys.
  *
- * A similarity that is a polynomial in one score with rational coefficients is classified exactly,
- * by counting real roots (Sturm). Otherwise a small algebra of signs decides: exp > 0, squares >=
- * 0, sums of non-negatives, and so on. A sum of terms > 0 is > 0 as soon as one key is visible; of
- * terms >= 0 it is zero only where all are. Nothing is ever added to the divisor: what cannot be
- * proven is said. */
+ * A similarity that is a polynomial in one score, whatever scales it, with rational coefficients is
+ * classified exactly, by counting real roots (Sturm). Otherwise a small algebra of signs decides:
+ * exp > 0, squares >= 0, sums of non-negatives, and so on. A sum of terms > 0 is > 0 as soon as one
+ * key is visible; of terms >= 0 it is zero only where all are. Nothing is ever added to the
+ * divisor: what cannot be proven is said. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <flint/fmpz_poly.h>
-
-#include "passes/split.h"
+#include "passes/score.h"
 
 /* ---- signs of expressions ---- */
 
@@ -101,40 +99,6 @@ features_nonneg(const struct ir_func *f, ir_ref n)
 
 /* ---- polynomials in one score ---- */
 
-/* sim = P(s) / den with integer coefficients; s is the one dot it depends on. */
-static bool
-as_polynomial(struct split *s, const split_poly *p, fmpz_poly_t out, int *dot)
-{
-    fmpq_t c;
-    fmpz_t den;
-    bool ok = true;
-    *dot = -1;
-    fmpq_init(c);
-    fmpz_init_set_ui(den, 1);
-    for (int pass = 0; pass < 2 && ok; pass++)
-        for (slong i = 0; i < fmpq_mpoly_length(p, s->ctx) && ok; i++) {
-            ulong e[SPLIT_MAX_ATOMS] = {0}, degree = 0;
-            split_term(s, p, i, c, e);
-            for (int k = 0; k < s->natoms; k++) {
-                if (!e[k])
-                    continue;
-                ok = ok && s->atom[k].kind == ATOM_DOT && (*dot < 0 || *dot == k);
-                *dot = k;
-                degree = e[k];
-            }
-            if (pass == 0) {
-                fmpz_lcm(den, den, fmpq_denref(c));
-            } else {
-                fmpz_mul(fmpq_numref(c), fmpq_numref(c), den);
-                fmpz_divexact(fmpq_numref(c), fmpq_numref(c), fmpq_denref(c));
-                fmpz_poly_set_coeff_fmpz(out, (slong)degree, fmpq_numref(c));
-            }
-        }
-    fmpq_clear(c);
-    fmpz_clear(den);
-    return ok && *dot >= 0;
-}
-
 /* P >= 0 everywhere iff its leading term is positive and even, and no real root has odd
  * multiplicity. */
 static bool
@@ -184,33 +148,67 @@ zero_set(struct ir_func *f, const fmpz_poly_t p, const char *score)
     return out;
 }
 
+/* P(y) and y change sign together near 0. */
+static bool
+odd_at_zero(const fmpz_poly_t p)
+{
+    slong k = 0;
+    while (k < fmpz_poly_length(p) && fmpz_is_zero(p->coeffs + k))
+        k++;
+    return k % 2;
+}
+
+/* Whether the polynomial decides. One that takes both signs does only if its score takes every
+ * value, or is small: a cosine plus 1 is not negative. */
+static bool
+classify_score(struct ir_func *f, const struct split *s, const struct score *x)
+{
+    bool never_negative = nonnegative(x->p);
+    for (int k = 0; k < s->natoms; k++)
+        if (x->root[k] && sign_of(f, s->atom[k].node) == ANY)
+            return false;
+    if (!never_negative && !x->free && !(x->node && odd_at_zero(x->p)))
+        return false;
+    if (!never_negative && !x->free) {
+        f->row_sum = POS_ANY_SIGN;
+        f->row_sum_why = arena_printf(f->arena, "the similarity changes sign with %s, so a row can "
+                                                "sum to zero", math_text(f, x->node));
+        return true;
+    }
+    if (!never_negative) {
+        f->row_sum = POS_ANY_SIGN;
+        f->row_sum_why = "the similarity takes both signs, so a row can sum to zero";
+    } else if (fmpz_poly_num_real_roots_sturm(x->p) == 0) {
+        f->row_sum = POS_POSITIVE;
+        f->row_sum_why = "the similarity is > 0 for every score (no real root)";
+    } else {
+        f->row_sum = POS_NONNEG;
+        f->row_sum_why = x->node ? zero_set(f, x->p, math_text(f, x->node))
+                                 : "every term is >= 0; zero if all of them are";
+    }
+    return true;
+}
+
 /* True if sim was a polynomial in one score, and is now classified. */
 static bool
 classify_polynomial(struct ir_func *f, ir_ref sim, struct arena *scratch)
 {
     struct split *s = ARENA_NEW(scratch, struct split);
     struct diag quiet;
+    struct score x;
     FILE *null = fopen("/dev/null", "w");
-    fmpz_poly_t p;
-    int dot;
     if (!null)
         return false;
     diag_init(&quiet, NULL, null);
     split_init(s, f, &quiet);
-    fmpz_poly_init(p);
+    s->causal = pass_mask_parts(f, f->root[ROOT_MASK]).causal;
     split_poly *sp = split_scalar(s, sim);
-    bool known = sp && as_polynomial(s, sp, p, &dot) && sign_of(f, s->atom[dot].node) == ANY;
-    if (known && !nonnegative(p)) {
-        f->row_sum = POS_ANY_SIGN;
-        f->row_sum_why = "the similarity takes both signs, so a row can sum to zero";
-    } else if (known && fmpz_poly_num_real_roots_sturm(p) == 0) {
-        f->row_sum = POS_POSITIVE;
-        f->row_sum_why = "the similarity is > 0 for every score (no real root)";
-    } else if (known) {
-        f->row_sum = POS_NONNEG;
-        f->row_sum_why = zero_set(f, p, math_text(f, s->atom[dot].node));
+    bool known = false;
+    if (sp) {
+        known = score_find(s, sp, &x) && sign_of(f, s->atom[x.dot].node) == ANY &&
+                classify_score(f, s, &x);
+        score_clear(&x);
     }
-    fmpz_poly_clear(p);
     split_free(s);
     fclose(null);
     return known;

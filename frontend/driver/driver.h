@@ -125,5 +125,6 @@ int command_explain(const struct options *o);
 int command_cost(const struct options *o);
 int command_bench(const struct options *o);
 int command_compare(const struct options *o);
+int command_zoo(const struct options *o);
 
 #endif

@@ -12,6 +12,9 @@ static const char *const positivity_keys[] = {[POS_UNKNOWN] = "unknown",
                                               [POS_NONNEG] = "nonnegative",
                                               [POS_POSITIVE] = "positive"};
 
+static const char *const step_keys[] = {
+    [STEP_NONE] = NULL, [STEP_STATE] = "state", [STEP_CACHE] = "cache"};
+
 /* Facts go to whoever prints them. */
 struct teller {
     explain_fn *fn;
@@ -252,7 +255,8 @@ explain_json(struct cost_program *p)
     else
         put_text("crossover", NULL, false);
     put_text("entry", u->prog->entry, false);
-    put_text("schedule", u->prog->schedule, true);
+    put_text("schedule", u->prog->schedule, false);
+    put_text("step", step_keys[u->stepping], true);
     puts("}");
     str_free(&sim);
 }

@@ -23,6 +23,8 @@ const struct command driver_commands[] = {
     {"compare", 'm', command_compare,
      "attnc compare A FILE... q=Q.npy k=K.npy v=V.npy [NAME=VALUE|FILE.npy ...]",
      "how the outputs and weights of programs differ from those of the first"},
+    {"zoo", 'z', command_zoo, "attnc zoo [show NAME]",
+     "the built-in examples: a list, or the text of one"},
 };
 const int driver_command_count = sizeof driver_commands / sizeof *driver_commands;
 
@@ -200,7 +202,7 @@ options_parse(int argc, char **argv, struct options *o)
                 return usage_error("more than %d arguments", MAX_LIST);
             o->args.at[o->args.n++] = w;
         } else {
-            int most = strchr("obme", o->command->letter) ? MAX_INPUTS : 1;
+            int most = strchr("obmez", o->command->letter) ? MAX_INPUTS : 1;
             if (o->ninputs == most && most > 1)
                 return usage_error("more than %d inputs", most);
             if (o->ninputs == most)
@@ -221,7 +223,7 @@ options_parse(int argc, char **argv, struct options *o)
             print_passes();
         return EXIT_OK;
     }
-    return o->ninputs ? -1 : usage_error("no input file");
+    return o->ninputs || o->command->letter == 'z' ? -1 : usage_error("no input file");
 }
 
 bool

@@ -107,6 +107,20 @@ most_distance(int64_t D, int64_t n, int64_t a)
 }
 
 static int64_t
+sim_near(const struct exact_pair *p)
+{
+    int64_t s = p->D - sim_distance(p);
+    return s * s;
+}
+
+static int64_t
+most_near(int64_t D, int64_t n, int64_t a)
+{
+    int64_t s = most_distance(D, n, a) + D;
+    return s * s;
+}
+
+static int64_t
 sim_slope(const struct exact_pair *p)
 {
     int64_t s = p->c->in[4][p->h] * dot(p) + 1;
@@ -270,6 +284,12 @@ const struct exact_program exact_programs[] = {
      .sim = sim_quadratic, .sees = sees_short, .most = most_quadratic},
     {.name = "distance_kernelized", .text = "sim = norm2(q - k); kernelize; normalize = 1;",
      .sim = sim_distance, .most = most_distance},
+    {.name = "near_kernelized",
+     .text = "sim = (D - norm2(q - k))^2; kernelize; normalize = 1;",
+     .sim = sim_near, .most = most_near, .max_D = 17},
+    {.name = "near_scan",
+     .text = "sim = (D - norm2(q - k))^2; causal; kernelize; normalize = 1;",
+     .sim = sim_near, .sees = sees_causal, .most = most_near, .max_D = 17},
     {.name = "distant_kernelized", .text = "sim = (i - j) * (q·k); kernelize; normalize = 1;",
      .sim = sim_distant, .most = most_distant},
     {.name = "bias", .text = "param bias[H, n, n]; sim = q·k + bias[h, i, j]; normalize = 1;",

@@ -32,6 +32,8 @@ static const struct {
     {"positions", "sim = (i - j)^2 * (q·k + 1); kernelize; normalize = 1;"},
     {"cubed difference", "sim = (norm2(q) - norm2(k))^3 * (q·k) + (i - j)^2 + i^2; kernelize;"},
     {"squared distance", "sim = norm2(q - k)^2; kernelize;"},
+    {"distance from a param", "param c = 4; param g[H]; sim = (c*g[h] - norm2(q - k) - 2*c)^2 + "
+                              "c*(q·k) + c^2*(q·k)*norm2(q); kernelize;"},
     {"inverses", "sim = (1/(1 + norm2(q)) + 1/(1 + norm2(k)))^2 + i^9*(i - j)^9; kernelize;"},
     {"hidden keys", "param len = 3; sim = (q·k + j)^2; mask = j >= len and j < 11; kernelize;"},
     {"two params", "param t = 2; param g[H]; sim = (g[h] * (q·k) / t + 1)^2; kernelize;"},

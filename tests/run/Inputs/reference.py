@@ -29,11 +29,41 @@ same_doc = (doc[:, N - NQ:, None] == doc[:, None, :])[:, None]
 slope = rng.uniform(0, 1, H).astype(np.float32)
 gamma = np.array([1e-3, 0.9, 0.99, 1], np.float32)
 a = rng.uniform(0, 3, D).astype(np.float32)
-params = {"alibi": ["slope"], "retnet": ["gamma"], "ssm_diagonal": ["a"], "documents": ["doc"]}
+R = 6
+W = (rng.standard_normal((H, R, D)) / 2).astype(np.float32)
+P = rng.standard_normal((R, D)).astype(np.float32)
+gain_q, gain_k = rng.uniform(0.5, 2, (2, D)).astype(np.float32)
+params = {"alibi": ["slope"], "retnet": ["gamma"], "ssm_diagonal": ["a"], "documents": ["doc"], "hedgehog": ["W"],
+          "performer": ["P"], "qk_rmsnorm": ["gain_q", "gain_k"]}
 
 
 def masked(e, m):
     return np.where(m, e, -np.inf)
+
+
+def distance2(q, k):
+    return ((q[..., :, None, :] - k[..., None, :, :]) ** 2).sum(-1)
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def rms(x):
+    return x / np.sqrt((x ** 2).mean(-1, keepdims=True) + 1e-6)
+
+
+def paired(phi, q, k):
+    return phi(q) @ np.swapaxes(phi(k), -1, -2)
+
+
+def hedgehog(x):
+    y = np.einsum("hrd,bhid->bhir", W.astype(np.float64), x)
+    return np.concatenate([np.exp(y), np.exp(-y)], -1)
+
+
+def performer(x):
+    return np.exp(x / D ** 0.25 @ P.T.astype(np.float64) - (x ** 2).sum(-1, keepdims=True) / (2 * root)) / np.sqrt(R)
 
 
 # name -> (weights from q, k, s), mask or None, divisor of z, extra inputs
@@ -49,7 +79,16 @@ cases = {
     "documents": (lambda q, k, s: softmaxed(masked(s / root, causal & same_doc)), None),
     "strided": (lambda q, k, s: softmaxed(masked(s / root, causal & ((distance < 8) | (distance % 8 == 0)))), None),
     "softcap": (lambda q, k, s: softmaxed(30 * np.tanh(s / root / 30)), None),
-    "rbf": (lambda q, k, s: softmaxed(-((q[..., :, None, :] - k[..., None, :, :]) ** 2).sum(-1) / 2), None),
+    "rbf": (lambda q, k, s: softmaxed(-distance2(q, k) / 2), None),
+    "cauchy": (lambda q, k, s: 1 / (1 + distance2(q, k)), None),
+    "inverse_multiquadric": (lambda q, k, s: 1 / np.sqrt(1 + distance2(q, k)), None),
+    "distance_polynomial": (lambda q, k, s: (4 - distance2(q, k)) ** 2, None),
+    "qk_norm": (lambda q, k, s: softmaxed(10 * unit(q) @ np.swapaxes(unit(k), -1, -2)), None),
+    "qk_rmsnorm": (lambda q, k, s: softmaxed((gain_q * rms(q)) @ np.swapaxes(gain_k * rms(k), -1, -2) / root), None),
+    "sigmoid": (lambda q, k, s: 1 / (1 + N * np.exp(-s / root)), lambda z: np.ones_like(z)),
+    "hedgehog": (lambda q, k, s: np.where(causal, paired(hedgehog, q, k), 0), None),
+    "performer": (lambda q, k, s: paired(performer, q, k), None),
+    "based": (lambda q, k, s: np.where(causal, 1 + s / root + (s / root) ** 2 / 2, 0), None),
     "quadratic": (lambda q, k, s: (s + 1) ** 2, None),
     "quadratic_auto": (lambda q, k, s: (s + 1) ** 2, None),
     "quadratic_direct": (lambda q, k, s: (s + 1) ** 2, None),
@@ -74,7 +113,8 @@ cases = {
 q = rng.standard_normal((B, H, NQ, D)).astype(np.float32)
 k = rng.standard_normal((B, G, N, D)).astype(np.float32)
 v = rng.standard_normal((B, G, N, M)).astype(np.float32)
-for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope), ("gamma", gamma), ("a", a), ("doc", doc)):
+for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope), ("gamma", gamma), ("a", a), ("doc", doc), ("W", W),
+                    ("P", P), ("gain_q", gain_q), ("gain_k", gain_k)):
     np.save(f"{work}/{name}.npy", array)
 q64, k64, v64 = q.astype(np.float64), np.repeat(k, H // G, 1).astype(np.float64), np.repeat(v, H // G, 1).astype(np.float64)
 assert sorted(cases) == sorted(f[:-5] for f in os.listdir(examples) if f.endswith(".attn")), "an example has no formula"
