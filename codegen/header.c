@@ -22,6 +22,16 @@ put_shape(const struct ir_func *f, const struct ir_param *p, struct str *out)
     str_put(out, "]\n");
 }
 
+static bool
+has_token_params(const struct ir_func *f)
+{
+    for (uint32_t k = 0; k < f->nparams; k++)
+        for (int i = 0; i < f->params[k].rank; i++)
+            if (f->params[k].dims[i] == DIM_N)
+                return true;
+    return false;
+}
+
 void
 cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping stepping, struct str *out)
 {
@@ -53,8 +63,9 @@ cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping steppi
     if (stepping) {
         str_printf(out,
                    "/* The next tokens of a sequence: q, k, v, out [b, h, T, ...], after those "
-                   "that %s. */\nint %s_step(attn_state *state,\n    ",
+                   "that %s.%s */\nint %s_step(attn_state *state,\n    ",
                    stepping == CG_STEP_STATE ? "the state sums up" : "the state's cache holds",
+                   has_token_params(f) ? "\n * Params over n are those of these T tokens." : "",
                    f->name);
         put_param_list(f, out);
         str_put(out, ");\n\n");

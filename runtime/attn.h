@@ -59,7 +59,7 @@ const char *attn_message(void);
 /* ---- description of a kernel: enough to bind from any language ---- */
 
 enum {
-    ATTN_ABI = 4,
+    ATTN_ABI = 5,
     ATTN_MAX_RANK = 6,
     ATTN_MAX_DIMS = 64,
     ATTN_MAX_TENSORS = 40, /* q, k, v and out among them */
@@ -182,7 +182,8 @@ int attn_state_load(attn_state *s, const void *buffer, size_t size);
 
 /* ---- what generated wrappers call ---- */
 
-/* Runs the tokens of q, k, v after those the state has seen. */
+/* Runs the tokens of q, k, v after those the state has seen. Params over n (of kernels that keep
+ * sums; others with such params cannot step) are passed for these tokens alone. */
 int attn_step(attn_state *s, const attn_kernel *kernel, const DLTensor *const *tensors,
               const double *scalars, attn_exec *exec);
 /* Workspace in bytes for steps of as many tokens as these q, k, v have (with the default thread

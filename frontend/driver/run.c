@@ -24,30 +24,45 @@ run_whole(const struct arrays *a, const struct options *o, const DLTensor *const
     return attn_launch(a->kernel, 0, args, a->scalars, &exec);
 }
 
-/* The sequence o->step tokens at a time, as a decoder would: rows of q, k, v and out as views. */
+/* The view of tensor t that has its tokens from `at` on, so many at most. */
+static void
+tokens_from(const attn_kernel *k, int t, const DLTensor *whole, int64_t at, int64_t most,
+            DLTensor *view, int64_t *shape, int64_t *stride)
+{
+    const attn_tensor *x = &k->tensors[t];
+    *view = *whole;
+    view->shape = shape;
+    view->strides = stride;
+    for (int d = whole->ndim - 1; d >= 0; d--) {
+        shape[d] = whole->shape[d];
+        stride[d] = d == whole->ndim - 1 ? 1 : stride[d + 1] * whole->shape[d + 1];
+    }
+    for (int d = 0; d < whole->ndim && whole->ndim == x->rank; d++) {
+        if (x->dims[d] != DIM_N && x->dims[d] != DIM_NQ)
+            continue;
+        int64_t left = shape[d] - at;
+        shape[d] = left < 0 ? 0 : left < most ? left : most;
+        view->byte_offset += (uint64_t)(at * stride[d]) * view->dtype.bits / 8;
+    }
+}
+
+/* The sequence o->step tokens at a time, as a decoder would: what runs over tokens as views. */
 static int
 run_steps(const struct arrays *a, const struct options *o, const DLTensor *const *args)
 {
     attn_exec exec = {.threads = (int)o->threads};
     const DLTensor *part[VALUES_MAX_TENSORS];
-    DLTensor view[4];
-    int64_t n = args[0]->shape[2], shape[4][4], stride[4][4];
+    DLTensor view[VALUES_MAX_TENSORS];
+    int64_t n = args[0]->shape[2], shape[VALUES_MAX_TENSORS][ATTN_MAX_RANK],
+            stride[VALUES_MAX_TENSORS][ATTN_MAX_RANK];
     attn_state s;
-    for (int t = 0; t < a->kernel->ntensors; t++)
-        part[t] = args[t];
     int rc = attn_state_init(&s, a->kernel, n);
     for (int64_t at = 0; at < n && !rc; at += o->step) {
-        for (int t = 0; t < 4; t++) {
-            view[t] = *args[t];
-            for (int d = 3; d >= 0; d--) {
-                shape[t][d] = args[t]->shape[d];
-                stride[t][d] = d == 3 ? 1 : stride[t][d + 1] * args[t]->shape[d + 1];
-            }
-            int64_t left = shape[t][2] - at;
-            shape[t][2] = left < 0 ? 0 : left < o->step ? left : o->step;
-            view[t].shape = shape[t];
-            view[t].strides = stride[t];
-            view[t].byte_offset = (uint64_t)(at * stride[t][2]) * view[t].dtype.bits / 8;
+        for (int t = 0; t < a->kernel->ntensors; t++) {
+            part[t] = args[t];
+            if (args[t]->ndim > ATTN_MAX_RANK)
+                continue; /* attn_step says what is wrong with it */
+            tokens_from(a->kernel, t, args[t], at, o->step, &view[t], shape[t], stride[t]);
             part[t] = &view[t];
         }
         rc = attn_step(&s, a->kernel, part, a->scalars, &exec);
