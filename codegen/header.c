@@ -54,6 +54,16 @@ put_fixed_sizes(const struct ir_func *f, struct str *out)
                " * Returns 0 or an attn_status; attn_message() says more. exec may be NULL. */\n");
 }
 
+static bool
+has_token_params(const struct ir_func *f)
+{
+    for (uint32_t k = 0; k < f->nparams; k++)
+        for (int i = 0; i < f->params[k].rank; i++)
+            if (f->params[k].dims[i] == DIM_N)
+                return true;
+    return false;
+}
+
 void
 cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping stepping, struct str *out)
 {
@@ -76,8 +86,9 @@ cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping steppi
     if (stepping) {
         str_printf(out,
                    "/* The next tokens of a sequence: q, k, v, out [b, h, T, ...], after those "
-                   "that %s. */\nint %s_step(attn_state *state,\n    ",
+                   "that %s.%s */\nint %s_step(attn_state *state,\n    ",
                    stepping == CG_STEP_STATE ? "the state sums up" : "the state's cache holds",
+                   has_token_params(f) ? "\n * Params over n are those of these T tokens." : "",
                    f->name);
         put_param_list(f, out);
         str_put(out, ");\n\n");

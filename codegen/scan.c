@@ -1,25 +1,31 @@
 /* Prefix sums of outer products, read while they grow: state += k[t]' v[t], out[t] += q[t] state.
  *
- *     scan(out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m)
+ *     scan(out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m, g, ldg)
  *
  * The micro-kernel holds sr x sv vectors of the state in registers while it walks the n tokens:
  * per token it loads sv vectors of V and of the result, and 2 sr numbers, for 2 sr sv
  * multiply-adds. Nothing is computed that a causal sum does not need, the state goes through memory
  * once per chunk, and a single token (n = 1) updates it and reads it in one pass. Feature f of
  * token t is q[t*ldq + f], that of head h lies h*pq further on, and its results h*po. Rows of out,
- * s and v are padded: whole vectors may run past column m. */
+ * s and v are padded: whole vectors may run past column m.
+ *
+ * With gates the state is first multiplied by g[t*ldg], or row f of it by g[t*ldg + f]. Each kind
+ * is a function of its own, and so is the walk along keys that no query reads. */
 #include "codegen/cg.h"
 
-enum { MAX_SR = 8, MAX_SV = 8, ARGS = 16 };
+enum { MAX_SR = 8, MAX_SV = 8, ARGS = 18 };
+enum gates { GATES_NONE, GATES_TOKEN, GATES_FEATURE };
 
 struct scan_args {
-    val out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m;
+    val out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m, g, ldg;
+    enum gates gates;
+    bool reads;                  /* there are queries */
 };
 
 /* A loop that runs count > 0 times, with pointers that advance. */
 struct walk {
     LLVMBasicBlockRef body;
-    val i, p[4];
+    val i, p[5];
 };
 
 static struct walk
@@ -72,6 +78,18 @@ feature(struct cg *g, val token, int i)
     return cg_splat(g, cg_load(g, g->acc, cg_at(g, token, cg_i(g, i))));
 }
 
+/* The block as it is before a token is added: of the state so far, what its gates leave. */
+static void
+fade_block(struct cg *g, const struct scan_args *x, struct block *b, val gate)
+{
+    val all = x->gates == GATES_TOKEN ? feature(g, gate, 0) : NULL;
+    for (int i = 0; i < b->sr && x->gates; i++) {
+        val by = all ? all : feature(g, gate, i);
+        for (int j = 0; j < b->sv; j++)
+            b->state[i][j] = LLVMBuildFMul(g->b, b->state[i][j], by, "");
+    }
+}
+
 /* out of each head += its features times the block. */
 static void
 read_block(struct cg *g, const struct scan_args *x, const struct block *b, val out, val q)
@@ -102,31 +120,36 @@ micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, 
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++)
             first[i][j] = cg_load(g, g->vec, state_addr(g, x, &b, i, j));
-    const val start[4] = {cg_at(g, x->out, col), cg_at(g, x->q, row), cg_at(g, x->k, row),
-                          cg_at(g, x->v, col)};
+    const val start[5] = {cg_at(g, x->out, col), cg_at(g, x->q, row), cg_at(g, x->k, row),
+                          cg_at(g, x->v, col),
+                          x->gates == GATES_FEATURE ? cg_at(g, x->g, row) : x->g};
+    const int pointers = x->gates ? 5 : 4;
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
-    struct walk w = walk_open(g, x->n, start, 4);
+    struct walk w = walk_open(g, x->n, start, pointers);
     val old[MAX_SR][MAX_SV];
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++) {
-            old[i][j] = LLVMBuildPhi(g->b, g->vec, "");
+            b.state[i][j] = old[i][j] = LLVMBuildPhi(g->b, g->vec, "");
             LLVMAddIncoming(old[i][j], &first[i][j], &from, 1);
         }
+    fade_block(g, x, &b, w.p[4]);
     for (int j = 0; j < sv; j++)
         v[j] = cg_load(g, g->vec, cg_at(g, w.p[3], cg_i(g, (int64_t)j * g->vl)));
     for (int i = 0; i < sr; i++) {
         val a = feature(g, w.p[2], i);
         for (int j = 0; j < sv; j++)
-            b.state[i][j] = cg_fma(g, a, v[j], old[i][j]);
+            b.state[i][j] = cg_fma(g, a, v[j], b.state[i][j]);
     }
-    read_block(g, x, &b, w.p[0], w.p[1]);
-    const val next[4] = {cg_at(g, w.p[0], x->ldo), cg_at(g, w.p[1], x->ldq),
-                         cg_at(g, w.p[2], x->ldk), cg_at(g, w.p[3], x->ldv)};
+    if (x->reads)
+        read_block(g, x, &b, w.p[0], w.p[1]);
+    const val next[5] = {cg_at(g, w.p[0], x->ldo), cg_at(g, w.p[1], x->ldq),
+                         cg_at(g, w.p[2], x->ldk), cg_at(g, w.p[3], x->ldv),
+                         x->gates ? cg_at(g, w.p[4], x->ldg) : NULL};
     LLVMBasicBlockRef last = LLVMGetInsertBlock(g->b);
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++)
             LLVMAddIncoming(old[i][j], &b.state[i][j], &last, 1);
-    walk_close(g, &w, next, 4);
+    walk_close(g, &w, next, pointers);
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++)
             cg_store(g, b.state[i][j], state_addr(g, x, &b, i, j));
@@ -154,17 +177,20 @@ if_any(struct cg *g, val n, val heads)
 }
 
 static val
-build_scan(struct cg *g)
+build_scan(struct cg *g, enum gates gates, bool reads)
 {
+    static const char *const names[3][2] = {{"scan.keys", "scan"},
+                                            {"scan.keys.token", "scan.token"},
+                                            {"scan.keys.feature", "scan.feature"}};
     LLVMTypeRef p = g->ptr, i = g->i64;
-    LLVMTypeRef par[ARGS] = {p, i, i, p, i, p, i, i, p, i, p, i, i, i, i, i};
+    LLVMTypeRef par[ARGS] = {p, i, i, p, i, p, i, i, p, i, p, i, i, i, i, i, p, i};
     LLVMBasicBlockRef back;
-    val outer, q[ARGS], fn = cg_open_function(g, "scan", par, ARGS, &outer, &back);
+    val outer, q[ARGS], fn = cg_open_function(g, names[gates][reads], par, ARGS, &outer, &back);
     if (!back)
         return fn;
     LLVMGetParams(fn, q);
-    struct scan_args x = {q[0], q[1], q[2],  q[3],  q[4],  q[5],  q[6],  q[7],
-                          q[8], q[9], q[10], q[11], q[12], q[13], q[14], q[15]};
+    struct scan_args x = {q[0],  q[1],  q[2],  q[3],  q[4],  q[5],  q[6],  q[7],  q[8],  q[9],
+                          q[10], q[11], q[12], q[13], q[14], q[15], q[16], q[17], gates, reads};
     LLVMBasicBlockRef some = if_any(g, x.n, x.heads);
     cg_column_blocks(g, cg_i(g, 0), x.m, g->t->sv, column_block, &x);
     cg_fi(g, some);
@@ -174,10 +200,11 @@ build_scan(struct cg *g)
 
 /* ---- sums of features: z += k[t], out[t] += q[t] . z, spread over the lanes of a vector ---- */
 
-enum { SUM_ARGS = 12, SUM_VECTORS = 4 };
+enum { SUM_ARGS = 14, SUM_VECTORS = 4 };
 
 struct sum_args {
-    val out, ldo, po, z, q, ldq, pq, k, ldk, heads, n, f;
+    val out, ldo, po, z, q, ldq, pq, k, ldk, heads, n, f, g, ldg;
+    enum gates gates;
 };
 
 static val
@@ -187,6 +214,16 @@ sum_load(struct cg *g, val at, int j, val mask)
     return mask ? LLVMBuildSelect(g->b, mask, x, cg_splat_f(g, 0), "") : x;
 }
 
+/* Vector j of the sums times its gates. */
+static val
+sum_fade(struct cg *g, const struct sum_args *x, val z, val gate, int j, val mask)
+{
+    if (x->gates == GATES_NONE)
+        return z;
+    val by = x->gates == GATES_TOKEN ? feature(g, gate, 0) : sum_load(g, gate, j, mask);
+    return LLVMBuildFMul(g->b, z, by, "");
+}
+
 /* All tokens for nv vectors of features, the last of which may be partial (mask). */
 static void
 sum_block(struct cg *g, const struct sum_args *x, val col, int nv, val mask)
@@ -194,15 +231,18 @@ sum_block(struct cg *g, const struct sum_args *x, val col, int nv, val mask)
     val z = cg_at(g, x->z, col), first[SUM_VECTORS], old[SUM_VECTORS], now[SUM_VECTORS];
     for (int j = 0; j < nv; j++)
         first[j] = sum_load(g, z, j, mask);
-    const val start[3] = {x->out, cg_at(g, x->q, col), cg_at(g, x->k, col)};
+    const val start[4] = {x->out, cg_at(g, x->q, col), cg_at(g, x->k, col),
+                          x->gates == GATES_FEATURE ? cg_at(g, x->g, col) : x->g};
+    const int pointers = x->gates ? 4 : 3;
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
-    struct walk w = walk_open(g, x->n, start, 3);
+    struct walk w = walk_open(g, x->n, start, pointers);
     for (int j = 0; j < nv; j++) {
         old[j] = LLVMBuildPhi(g->b, g->vec, "");
         LLVMAddIncoming(old[j], &first[j], &from, 1);
     }
     for (int j = 0; j < nv; j++)
-        now[j] = LLVMBuildFAdd(g->b, old[j], sum_load(g, w.p[2], j, mask), "");
+        now[j] = LLVMBuildFAdd(g->b, sum_fade(g, x, old[j], w.p[3], j, mask),
+                               sum_load(g, w.p[2], j, mask), "");
     const val heads[2] = {w.p[0], w.p[1]};
     struct walk h = walk_open(g, x->heads, heads, 2);
     val sum = cg_load(g, g->vec, h.p[0]);
@@ -211,27 +251,29 @@ sum_block(struct cg *g, const struct sum_args *x, val col, int nv, val mask)
     cg_store(g, sum, h.p[0]);
     const val more[2] = {cg_at(g, h.p[0], x->po), cg_at(g, h.p[1], x->pq)};
     walk_close(g, &h, more, 2);
-    const val next[3] = {cg_at(g, w.p[0], x->ldo), cg_at(g, w.p[1], x->ldq),
-                         cg_at(g, w.p[2], x->ldk)};
+    const val next[4] = {cg_at(g, w.p[0], x->ldo), cg_at(g, w.p[1], x->ldq),
+                         cg_at(g, w.p[2], x->ldk), x->gates ? cg_at(g, w.p[3], x->ldg) : NULL};
     LLVMBasicBlockRef last = LLVMGetInsertBlock(g->b);
     for (int j = 0; j < nv; j++)
         LLVMAddIncoming(old[j], &now[j], &last, 1);
-    walk_close(g, &w, next, 3);
+    walk_close(g, &w, next, pointers);
     for (int j = 0; j < nv; j++) /* past a partial vector others may have theirs */
         cg_store_lanes(g, now[j], cg_at(g, z, cg_i(g, (int64_t)j * g->vl)), mask);
 }
 
 static val
-build_scansum(struct cg *g)
+build_scansum(struct cg *g, enum gates gates)
 {
+    static const char *const names[3] = {"scansum", "scansum.token", "scansum.feature"};
     LLVMTypeRef p = g->ptr, i = g->i64;
-    LLVMTypeRef par[SUM_ARGS] = {p, i, i, p, p, i, i, p, i, i, i, i};
+    LLVMTypeRef par[SUM_ARGS] = {p, i, i, p, p, i, i, p, i, i, i, i, p, i};
     LLVMBasicBlockRef back;
-    val outer, q[SUM_ARGS], fn = cg_open_function(g, "scansum", par, SUM_ARGS, &outer, &back);
+    val outer, q[SUM_ARGS], fn = cg_open_function(g, names[gates], par, SUM_ARGS, &outer, &back);
     if (!back)
         return fn;
     LLVMGetParams(fn, q);
-    struct sum_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9], q[10], q[11]};
+    struct sum_args x = {q[0], q[1], q[2], q[3],  q[4],  q[5],  q[6], q[7],
+                         q[8], q[9], q[10], q[11], q[12], q[13], gates};
     LLVMBasicBlockRef some = if_any(g, x.n, x.heads);
     val col = cg_i(g, 0);
     for (int nv = SUM_VECTORS; nv >= 1; nv -= SUM_VECTORS - 1) {
@@ -294,6 +336,43 @@ token_step(struct cg *g, const struct operands *o, int which)
     return o->turned ? cg_i(g, 1) : cg_view_ld(g, &o->s->v[which]);
 }
 
+/* Where the gate of token t begins, and how far apart those of two tokens are. */
+struct gate_rows {
+    enum gates kind;
+    val at, step;
+};
+
+static struct gate_rows
+gate_rows(struct cg *g, const struct tile_stmt *s, val t)
+{
+    const tile_view *v = &s->v[tile_ops[s->op].nviews - 1];
+    val zero = cg_i(g, 0);
+    if (s->num[1] == GATES_NONE)
+        return (struct gate_rows){GATES_NONE, LLVMConstNull(g->ptr), zero};
+    bool row = s->num[1] == GATES_TOKEN;
+    return (struct gate_rows){(enum gates)s->num[1],
+                              cg_view_addr(g, v, row ? zero : t, row ? t : zero),
+                              row ? cg_i(g, 1) : cg_view_ld(g, v)};
+}
+
+/* scan over n tokens from query row `query` and key `key` on. */
+static void
+call_scan(struct cg *g, const struct operands *o, val query, val key, val n, bool reads)
+{
+    const tile_view *v = o->s->v;
+    val zero = cg_i(g, 0);
+    struct gate_rows gate = gate_rows(g, o->s, key);
+    val fn = build_scan(g, gate.kind, reads);
+    val args[ARGS] = {
+        cg_view_addr(g, &v[0], query, zero), cg_view_ld(g, &v[0]), plane_size(g, &v[0]),
+        cg_view_addr(g, &v[1], zero, zero), cg_view_ld(g, &v[1]),
+        token_addr(g, o, 2, query), token_step(g, o, 2), plane_size(g, &v[2]),
+        token_addr(g, o, 3, key), token_step(g, o, 3),
+        cg_view_addr(g, &v[4], key, zero), cg_view_ld(g, &v[4]),
+        cg_tx(g, o->s->x[0]), n, o->features, cg_tx(g, v[1].cols), gate.at, gate.step};
+    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, ARGS, "");
+}
+
 /* The product of features and values of the tokens that meet no one. */
 static void
 lone_tokens(struct cg *g, const struct operands *o)
@@ -310,6 +389,10 @@ lone_tokens(struct cg *g, const struct operands *o)
                     o->queries, m, o->features};
     LLVMBuildCall2(g->b, ty, fn, read, 10, "");
     cg_end(g, &h);
+    if (o->s->num[1]) { /* one after the other */
+        call_scan(g, o, zero, zero, o->keys, false);
+        return;
+    }
     val add[10] = {state, lds, token_addr(g, o, 3, zero), one, token_step(g, o, 3),
                    cg_view_addr(g, &v[4], zero, zero), cg_view_ld(g, &v[4]), o->features, m,
                    o->keys};
@@ -320,17 +403,8 @@ void
 cg_tile_scan(struct cg *g, const struct tile_stmt *s)
 {
     struct operands o = operands_of(g, s);
-    val zero = cg_i(g, 0), fn = build_scan(g);
     lone_tokens(g, &o);
-    val args[ARGS] = {
-        cg_view_addr(g, &s->v[0], o.queries, zero), cg_view_ld(g, &s->v[0]),
-        plane_size(g, &s->v[0]),
-        cg_view_addr(g, &s->v[1], zero, zero), cg_view_ld(g, &s->v[1]),
-        token_addr(g, &o, 2, o.queries), token_step(g, &o, 2), plane_size(g, &s->v[2]),
-        token_addr(g, &o, 3, o.keys), token_step(g, &o, 3),
-        cg_view_addr(g, &s->v[4], o.keys, zero), cg_view_ld(g, &s->v[4]),
-        cg_tx(g, s->x[0]), o.both, o.features, cg_tx(g, s->v[1].cols)};
-    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, ARGS, "");
+    call_scan(g, &o, o.queries, o.keys, o.both, true);
 }
 
 /* Sums of tokens that meet no one, or of one feature. */
@@ -339,12 +413,23 @@ struct sum_job {
     val token, head, acc;
 };
 
+/* The gates of a token for a vector of features. */
+static val
+gate_lanes(struct cg *g, const struct tile_stmt *s, val token, val col, val mask)
+{
+    struct gate_rows gate = gate_rows(g, s, token);
+    return gate.kind == GATES_TOKEN ? feature(g, gate.at, 0)
+                                    : cg_get(g, &s->v[4], token, col, mask);
+}
+
 static void
 key_column(struct cg *g, val col, val mask, void *arg)
 {
     struct sum_job *j = arg;
     const tile_view *v = j->o->s->v;
     val zero = cg_i(g, 0), z = cg_get(g, &v[1], zero, col, mask);
+    if (j->o->s->num[1])
+        z = LLVMBuildFMul(g->b, z, gate_lanes(g, j->o->s, j->token, col, mask), "");
     z = LLVMBuildFAdd(g->b, z, cg_get(g, &v[3], j->token, col, mask), "");
     cg_put(g, z, &v[1], zero, col, mask);
 }
@@ -371,8 +456,10 @@ add_key(struct cg *g, const struct operands *o, val t)
         return;
     }
     val zero = cg_i(g, 0), to = cg_view_addr(g, &v[1], zero, zero);
-    val k = cg_load(g, g->acc, cg_view_addr(g, &v[3], zero, t));
-    cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->acc, to), k, ""), to);
+    val k = cg_load(g, g->acc, cg_view_addr(g, &v[3], zero, t)), z = cg_load(g, g->acc, to);
+    if (o->s->num[1])
+        z = LLVMBuildFMul(g->b, z, cg_load(g, g->acc, gate_rows(g, o->s, t).at), "");
+    cg_store(g, LLVMBuildFAdd(g->b, z, k, ""), to);
 }
 
 static void
@@ -415,11 +502,13 @@ cg_tile_scansum(struct cg *g, const struct tile_stmt *s)
         return;
     }
     const tile_view *v = s->v;
-    val fn = build_scansum(g);
+    struct gate_rows gate = gate_rows(g, s, o.keys);
+    val fn = build_scansum(g, gate.kind);
     val args[SUM_ARGS] = {cg_view_addr(g, &v[0], o.queries, zero), cg_view_ld(g, &v[0]),
                           plane_size(g, &v[0]), cg_view_addr(g, &v[1], zero, zero),
                           token_addr(g, &o, 2, o.queries), token_step(g, &o, 2),
                           plane_size(g, &v[2]), token_addr(g, &o, 3, o.keys),
-                          token_step(g, &o, 3), cg_tx(g, s->x[0]), o.both, o.features};
+                          token_step(g, &o, 3), cg_tx(g, s->x[0]), o.both, o.features,
+                          gate.at, gate.step};
     LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, SUM_ARGS, "");
 }

@@ -170,7 +170,8 @@ enum sema_rule {
     RULE_NORM,
     RULE_NORM2,
     RULE_SYMPOW,
-    RULE_ROLL
+    RULE_ROLL,
+    RULE_DECAY
 };
 
 #endif

@@ -1,5 +1,6 @@
 /* Judging expressions: kinds are checked, functions inlined, names resolved; the value is a node.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/graph.h"
@@ -57,6 +58,52 @@ vector_form(struct sema *s, const struct ast_expr *e, int rule)
     return value_vector(ir_node(s->f, IR_mono, at, x.node, 0, 0, e->span), to);
 }
 
+/* True if n is made of a node of this operation and number. */
+static bool
+is_made_of(const struct ir_func *f, ir_ref n, enum ir_op op, int num)
+{
+    bool *below = xmalloc(n + 1), found = false;
+    memset(below, 0, n + 1);
+    below[n] = true;
+    for (ir_ref k = n; k > 0; k--) {
+        const struct ir_node *x = &f->nodes[k];
+        if (!below[k])
+            continue;
+        found = found || (x->op == op && x->attr.num == num);
+        for (int i = 0; i < x->nargs; i++)
+            below[x->arg[i]] = true;
+    }
+    free(below);
+    return found;
+}
+
+/* decay(g): inside, i, j and k are those of the tokens between the key and the query. */
+static struct value
+decay(struct sema *s, const struct ast_expr *e)
+{
+    struct ir_func *f = s->f;
+    struct value g = sema_expr(s, e->arg[0]);
+    span_t at = e->span;
+    if (!sema_is_arithmetic(&g))
+        return sema_wrong(s, e->arg[0], "decay needs a number or vector", &g);
+    if (is_made_of(f, g.node, IR_input, 0)) {
+        diag_error(s->diag, e->arg[0]->span,
+                   "decay multiplies a factor of every token, and tokens have no q before the "
+                   "first query");
+        diag_note(s->diag, (span_t){0, 0}, "params, positions and k are known of all of them");
+        return value_bad;
+    }
+    if (is_made_of(f, g.node, IR_decay, 0)) {
+        diag_error(s->diag, e->arg[0]->span, "decay of a decay: the factor is of one token");
+        return value_bad;
+    }
+    ir_ref n = ir_at_key(f, g.node);
+    if (f->nodes[n].axes >> AX_j & 1)
+        return value_like(g, ir_op1(f, IR_decay, n, at));
+    ir_ref distance = ir_op2(f, IR_sub, ir_pos(f, AX_i, at), ir_pos(f, AX_j, at), at);
+    return value_like(g, ir_op2(f, IR_pow, n, distance, at));
+}
+
 static struct value
 call_builtin(struct sema *s, const struct ast_expr *e, const struct sema_function *fn)
 {
@@ -65,6 +112,8 @@ call_builtin(struct sema *s, const struct ast_expr *e, const struct sema_functio
                    fn->fewest == 1 ? "" : fn->most > fn->fewest ? "s or more" : "s", e->nargs);
         return value_bad;
     }
+    if (fn->rule == RULE_DECAY)
+        return decay(s, e);
     if (fn->rule >= RULE_NORM)
         return vector_form(s, e, fn->rule);
     struct value a = sema_expr(s, e->arg[0]);

@@ -4,6 +4,7 @@
  * header states (a sum over an axis that is not there, a monomial of degree 1, equal renames). */
 #include "ir/detail.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef ATTNC_STRESS
@@ -169,6 +170,8 @@ ir_node_axes(const struct ir_func *f, const struct ir_node *n)
         return all & ~bit(n->attr.axis);
     case AXES_scan:
         return (all & ~bit(AX_j)) | bit(AX_i);
+    case AXES_decay:
+        return all | bit(AX_i) | bit(AX_j);
     case AXES_shape:
         return shape_axes(info, n->attr, all);
     }
@@ -332,6 +335,46 @@ ir_ref
 ir_scan(struct ir_func *f, ir_ref x, ir_ref g, span_t at)
 {
     return ir_op2(f, IR_scan, x, g, at);
+}
+
+/* A leaf over axis i as one over j. */
+static ir_ref
+leaf_at_key(struct ir_func *f, ir_ref n)
+{
+    const struct ir_node x = f->nodes[n];
+    if (x.op == IR_pos)
+        return ir_pos(f, AX_j, x.span);
+    if (x.op != IR_param)
+        ICE("%s has no value at a key", ir_ops[x.op].name);
+    struct ir_binding b = f->bindings[x.attr.num];
+    for (int k = 0; k < b.rank; k++)
+        b.ax[k] = b.ax[k] == AX_i ? AX_j : b.ax[k];
+    return ir_param_use(f, x.attr.id, &b, x.span);
+}
+
+ir_ref
+ir_at_key(struct ir_func *f, ir_ref n)
+{
+    ir_ref *map = xmalloc(sizeof *map * (n + 1));
+    memset(map, 0, sizeof *map * (n + 1));
+    map[n] = n;
+    for (ir_ref k = n; k > 0; k--) /* what it is made of, as far as that varies over i */
+        for (int i = 0; map[k] && i < f->nodes[k].nargs; i++)
+            if (f->nodes[f->nodes[k].arg[i]].axes & bit(AX_i))
+                map[f->nodes[k].arg[i]] = 1;
+    for (ir_ref k = 1; k <= n; k++) {
+        ir_ref arg[3] = {0};
+        if (!map[k] || !(f->nodes[k].axes & bit(AX_i)))
+            continue;
+        for (int i = 0; i < f->nodes[k].nargs; i++) {
+            ir_ref a = f->nodes[k].arg[i];
+            arg[i] = f->nodes[a].axes & bit(AX_i) ? map[a] : a;
+        }
+        map[k] = f->nodes[k].nargs ? ir_with_args(f, k, arg) : leaf_at_key(f, k);
+    }
+    ir_ref r = map[n];
+    free(map);
+    return r;
 }
 
 ir_ref

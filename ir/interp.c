@@ -232,20 +232,49 @@ static bool
 eval_scan(struct interp *x, const struct ir_node *d, struct tensor *out)
 {
     enum num_domain dom = x->in->dom;
-    int64_t n = x->in->dims[DIM_N], last = x->at[2] + n - x->in->dims[DIM_NQ], sx;
+    int64_t n = x->in->dims[DIM_N], last = x->at[2] + n - x->in->dims[DIM_NQ], sx, sg;
     struct walk w = {0};
     if (!axis_stride(x, x->f->nodes[d->arg[0]].axes, AX_j, &sx) ||
+        !axis_stride(x, x->f->nodes[d->arg[1]].axes, AX_j, &sg) ||
         !shape_of(x, d->axes, &w.over) || !walk_operand(x, &w, d->arg[0]) ||
         !walk_operand(x, &w, d->arg[1]))
         return false;
     for (int64_t e = 0; e < out->count; e++) {
         const num *a = x->t[d->arg[0]].data + w.offset[0];
-        num g = x->t[d->arg[1]].data[w.offset[1]], sum = num_from_i(dom, 0);
+        const num *g = x->t[d->arg[1]].data + w.offset[1];
+        num sum = num_from_i(dom, 0);
         for (int64_t j = 0; j <= last && j < n; j++)
-            sum = num_add(dom, num_mul(dom, sum, g), a[j * sx]);
+            sum = num_add(dom, num_mul(dom, sum, g[j * sg]), a[j * sx]);
         out->data[e] = sum;
         walk_next(&w);
     }
+    return true;
+}
+
+/* For every key, the product of the factors of the tokens after it up to the current query. */
+static bool
+eval_decay(struct interp *x, ir_ref ref, struct tensor *out)
+{
+    const struct ir_node *d = &x->f->nodes[ref];
+    enum num_domain dom = x->in->dom;
+    int64_t n = x->in->dims[DIM_N], last = x->at[2] + n - x->in->dims[DIM_NQ], sg, so;
+    struct walk w = {0};
+    if (!axis_stride(x, x->f->nodes[d->arg[0]].axes, AX_j, &sg) ||
+        !axis_stride(x, d->axes, AX_j, &so) ||
+        !shape_of(x, d->axes & ~((ir_axes)1 << AX_j), &w.over) ||
+        !walk_operand(x, &w, d->arg[0]) || !walk_operand(x, &w, ref))
+        return false;
+    if (out->count == 0)
+        return true;
+    do {
+        const num *g = x->t[d->arg[0]].data + w.offset[0];
+        num product = num_from_i(dom, 1);
+        for (int64_t j = n - 1; j >= 0; j--) {
+            if (j < last)
+                product = num_mul(dom, product, g[(j + 1) * sg]);
+            out->data[w.offset[1] + j * so] = product;
+        }
+    } while (walk_next(&w));
     return true;
 }
 
@@ -447,6 +476,7 @@ evaluate(struct interp *x, ir_ref n)
             : d->op == IR_rsum ? eval_rsum(x, d, t)
             : d->op == IR_rmax ? eval_rmax(x, d, t)
             : d->op == IR_scan ? eval_scan(x, d, t)
+            : d->op == IR_decay ? eval_decay(x, n, t)
             : eval_structure(x, n, t);
     if (!ok)
         return false;

@@ -8,7 +8,8 @@
  *     out = select(any, num / normalize(z), 0)     w = select(mask, sim, 0)
  *     num = rsum[j](w * v)      z = rsum[j](w)     any = rsum[j](select(mask, 1, 0)) > 0
  *
- *     scan(x, g) = sum over j <= position of i of g^(i - j) x_j      a prefix sum with decay g
+ *     decay(g)   = product over j < t <= position of i of g_t        1 where there is no such t
+ *     scan(x, g) = sum over j <= position of i of decay(g) x_j       a prefix sum with decay g
  *
  * Everything lives in the function's arena; ir_func_free releases the exact constants. */
 #ifndef ATTNC_IR_IR_H
@@ -38,7 +39,7 @@ enum ir_attr_kind {
     ATTR_NONE, ATTR_INPUT, ATTR_PARAM, ATTR_RAT, ATTR_DIM, ATTR_INT, ATTR_AXIS,
     ATTR_RENAME, ATTR_MONO, ATTR_CAT, ATTR_OUTER, ATTR_ROLL
 };
-enum ir_axes_rule { AXES_leaf, AXES_same, AXES_reduce, AXES_scan, AXES_shape };
+enum ir_axes_rule { AXES_leaf, AXES_same, AXES_reduce, AXES_scan, AXES_decay, AXES_shape };
 enum ir_props { IRP_ELEM = 1, IRP_COMM = 2, IRP_ASSOC = 4, IRP_BOOL = 8, IRP_TRANS = 16 };
 
 /* One row of ops.def; ir_ops[IR_add].name == "add". */
@@ -208,9 +209,11 @@ ir_ref ir_powi(struct ir_func *f, ir_ref a, int n, span_t at);
 /* rsum over an axis a does not have is a times the axis' size. */
 ir_ref ir_rsum(struct ir_func *f, uint8_t axis, ir_ref a, span_t at);
 ir_ref ir_rmax(struct ir_func *f, uint8_t axis, ir_ref a, span_t at);
-/* Sum over the keys j at or before the query's position of g^(i - j) * x; g is free of i and j, x
- * of i, and may be the same for all keys. */
+/* Sum over the keys j at or before the query's position of decay(g) * x; both are free of i, and
+ * may be the same for all keys: then decay(g) is g^(i - j). */
 ir_ref ir_scan(struct ir_func *f, ir_ref x, ir_ref g, span_t at);
+/* n, a value of one token that reads no query, as a value of the key: axis i becomes j. */
+ir_ref ir_at_key(struct ir_func *f, ir_ref n);
 ir_ref ir_rename(struct ir_func *f, uint8_t from, uint8_t to, ir_ref a, span_t at);
 /* Monomials of degree n (>= 1; 1 is a itself) of vector a over axis; weighted: times r!/alpha!. */
 ir_ref ir_mono(struct ir_func *f, uint8_t axis, int degree, bool weighted, ir_ref a, span_t at);

@@ -197,10 +197,6 @@ exec_fn *const exec_fns[TILE_OP_COUNT] = {
 #include "ir/tile_ops.def"
 };
 
-/* Calls for every element of a view. */
-#define EACH(e, view, r, c)                                                      \
-    for (int64_t r = 0, r##_n = exec_x(e, (view)->rows); r < r##_n; r++)           \
-        for (int64_t c = 0, c##_n = exec_x(e, (view)->cols); c < c##_n; c++)
 
 static void
 fill(struct exec *e, const struct tile_stmt *s, num v)
@@ -333,8 +329,8 @@ exec_mixsum(struct exec *e, const struct tile_stmt *s)
         }
 }
 
-static void
-mul_add(struct exec *e, num *to, num a, num b)
+void
+exec_mul_add(struct exec *e, num *to, num a, num b)
 {
     *to = num_add(e->in->dom, *to, num_mul(e->in->dom, a, b));
     e->count->mul_add++;
@@ -346,7 +342,7 @@ exec_matmul(struct exec *e, const struct tile_stmt *s)
     int64_t depth = exec_x(e, s->v[2].rows);
     EACH(e, &s->v[0], r, c)
         for (int64_t k = 0; k < depth; k++)
-            mul_add(e, exec_at(e, &s->v[0], r, c),
+            exec_mul_add(e, exec_at(e, &s->v[0], r, c),
                     *exec_at(e, &s->v[1], s->num[0] ? k : r, s->num[0] ? r : k),
                     *exec_at(e, &s->v[2], k, c));
 }
@@ -358,74 +354,9 @@ exec_dots(struct exec *e, const struct tile_stmt *s)
     EACH(e, &s->v[0], r, c) {
         *exec_at(e, &s->v[0], r, c) = num_from_i(e->in->dom, 0);
         for (int64_t k = 0; k < depth; k++)
-            mul_add(e, exec_at(e, &s->v[0], r, c), *exec_at(e, &s->v[1], r, k),
+            exec_mul_add(e, exec_at(e, &s->v[0], r, c), *exec_at(e, &s->v[1], r, k),
                     *exec_at(e, &s->v[2], c, k));
     }
-}
-
-/* Queries that come before the first key (negative: keys before the first query). */
-static int64_t
-scan_offset(struct exec *e, const struct tile_stmt *s, int64_t *keys)
-{
-    const tile_view *q = &s->v[2], *k = &s->v[3];
-    int64_t queries = exec_x(e, s->num[0] ? q->cols : q->rows);
-    *keys = exec_x(e, s->num[0] ? k->cols : k->rows);
-    return queries - *keys;
-}
-
-static num
-scan_feature(struct exec *e, const struct tile_stmt *s, int which, int64_t head, int64_t token,
-             int64_t feature)
-{
-    bool turned = s->num[0] == 1;
-    return *exec_at_plane(e, &s->v[which], head, turned ? feature : token,
-                          turned ? token : feature);
-}
-
-/* v1 += the key's features times v4[t], or times 1. */
-static void
-scan_key(struct exec *e, const struct tile_stmt *s, int64_t t)
-{
-    bool sum = s->op == TILE_scansum;
-    EACH(e, &s->v[1], f, m) {
-        num x = scan_feature(e, s, 3, 0, t, sum ? m : f);
-        num *to = exec_at(e, &s->v[1], f, m);
-        if (sum)
-            *to = num_add(e->in->dom, *to, x);
-        else
-            mul_add(e, to, x, *exec_at(e, &s->v[4], t, m));
-        e->count->other += sum;
-    }
-}
-
-static void
-scan_query(struct exec *e, const struct tile_stmt *s, int64_t t)
-{
-    bool sum = s->op == TILE_scansum;
-    int64_t spread = exec_x(e, s->v[0].cols);
-    for (int64_t h = 0; h < exec_x(e, s->x[0]); h++)
-        EACH(e, &s->v[1], f, m)
-            mul_add(e, exec_at_plane(e, &s->v[0], h, t, sum ? m % spread : m),
-                    scan_feature(e, s, 2, h, t, sum ? m : f), *exec_at(e, &s->v[1], f, m));
-}
-
-void
-exec_scan(struct exec *e, const struct tile_stmt *s)
-{
-    int64_t keys, ahead = scan_offset(e, s, &keys);
-    for (int64_t t = 0; t < ahead; t++)
-        scan_query(e, s, t);
-    for (int64_t t = 0; t < keys; t++) {
-        scan_key(e, s, t);
-        if (t + ahead >= 0)
-            scan_query(e, s, t + ahead);
-    }
-}
-
-void
-exec_scansum(struct exec *e, const struct tile_stmt *s)
-{
-    exec_scan(e, s);
 }
 
 void
@@ -541,7 +472,7 @@ void
 exec_rowdot(struct exec *e, const struct tile_stmt *s)
 {
     EACH(e, &s->v[1], r, c)
-        mul_add(e, exec_at(e, &s->v[0], 0, r), *exec_at(e, &s->v[1], r, c),
+        exec_mul_add(e, exec_at(e, &s->v[0], 0, r), *exec_at(e, &s->v[1], r, c),
             *exec_at(e, &s->v[2], 0, c));
 }
 
@@ -586,7 +517,7 @@ exec_patch(struct exec *e, const struct tile_stmt *s)
             continue;
         EACH(e, &s->v[0], r, c)
             if (exec_at(e, &s->v[3], k, r)->f != 0)
-                mul_add(e, exec_at(e, &s->v[0], r, c), *exec_at(e, &s->v[1], k, r),
+                exec_mul_add(e, exec_at(e, &s->v[0], r, c), *exec_at(e, &s->v[1], k, r),
                     *exec_at(e, &s->v[2], k, c));
     }
 }

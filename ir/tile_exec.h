@@ -27,6 +27,12 @@ int64_t exec_x(const struct exec *e, tx_ref x);
 /* Element (r, c) of a view, checked; of a plane so many after the one it names. */
 num *exec_at(struct exec *e, const tile_view *v, int64_t r, int64_t c);
 num *exec_at_plane(struct exec *e, const tile_view *v, int64_t after, int64_t r, int64_t c);
+/* to += a * b, counted. */
+void exec_mul_add(struct exec *e, num *to, num a, num b);
+/* Calls for every element of a view. */
+#define EACH(e, view, r, c)                                                      \
+    for (int64_t r = 0, r##_n = exec_x(e, (view)->rows); r < r##_n; r++)           \
+        for (int64_t c = 0, c##_n = exec_x(e, (view)->cols); c < c##_n; c++)
 /* The node of a map at row r, column c and third index t. */
 num exec_value(struct exec *e, const struct tile_stmt *s, int64_t r, int64_t c, int64_t t);
 

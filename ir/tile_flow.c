@@ -54,6 +54,8 @@ add_work(struct exec *e, const struct tile_stmt *s)
         e->count->mul_add += elements(e, &s->v[0]) * exec_x(e, s->v[2].rows);
     } else if (s->op == TILE_dots) {
         e->count->mul_add += elements(e, &s->v[0]) * exec_x(e, s->v[1].cols);
+    } else if (s->op == TILE_product) {
+        e->count->other += elements(e, &s->v[1]);
     } else if (s->op == TILE_rowdot) {
         e->count->mul_add += elements(e, &s->v[1]);
     } else if (s->op == TILE_scan || s->op == TILE_scansum) {
@@ -61,6 +63,7 @@ add_work(struct exec *e, const struct tile_stmt *s)
         int64_t queries = exec_x(e, s->num[0] ? s->v[2].cols : s->v[2].rows);
         int64_t keys = exec_x(e, s->num[0] ? s->v[3].cols : s->v[3].rows);
         *(s->op == TILE_scan ? &e->count->mul_add : &e->count->other) += keys * state;
+        e->count->other += s->num[1] ? keys * state : 0;
         e->count->mul_add += queries * state * exec_x(e, s->x[0]);
     }
 }
@@ -78,6 +81,8 @@ add_fixed(struct exec *e, const struct tile_stmt *s)
         e->count->other += 3 * elements(e, &s->v[0]);
         e->count->calls += elements(e, &s->v[0]);
     }
+    else if (s->op == TILE_faded) /* a gate, and of vectors a product with both sides */
+        e->count->other += elements(e, &s->v[0]) * (s->num[0] ? 1 : 4 * exec_x(e, s->v[3].cols));
     else if (s->op == TILE_features)
         e->count->other += elements(e, &s->v[0]) * (s->num[0] - 1 + (s->num[1] != 0));
     else if (s->op == TILE_mono)

@@ -278,8 +278,10 @@ static const struct {
 } num_range[TILE_OP_COUNT] = {
     [TILE_compare] = {{IR_lt}, {IR_ne}},
     [TILE_matmul] = {{0}, {1}},
-    [TILE_scan] = {{0}, {1}},
-    [TILE_scansum] = {{0}, {1}},
+    [TILE_scan] = {{0, 0}, {1, 2}},
+    [TILE_scansum] = {{0, 0}, {1, 2}},
+    [TILE_product] = {{0}, {1}},
+    [TILE_faded] = {{0}, {1}},
     [TILE_table] = {{2}, {TILE_MAX_DEGREE}},
     [TILE_features] = {{2, 0}, {TILE_MAX_DEGREE, 1}},
     [TILE_weights] = {{0}, {1}},
@@ -316,6 +318,20 @@ check_lanes(struct checker *c, const struct tile_stmt *s)
              TILE_LANES);
 }
 
+/* A scan has a view of gates if its number says so; what fades by a row is no vector. */
+static void
+check_gates(struct checker *c, const struct tile_stmt *s)
+{
+    if (!c->error && s->op == TILE_faded && s->num[0] && (s->v[1].buf || s->v[2].buf))
+        fail(c, s->span, "faded by a row of gates sums nothing");
+    if (c->error || (s->op != TILE_scan && s->op != TILE_scansum))
+        return;
+    const tile_view *v = &s->v[tile_ops[s->op].nviews - 1];
+    if ((v->buf != 0) != (s->num[1] != 0))
+        fail(c, v->span.end ? v->span : s->span, "%s has %s gates, but number 2 is %d",
+             tile_ops[s->op].name, v->buf ? "a view of" : "no", s->num[1]);
+}
+
 /* The variables of a loop come into scope; how many. */
 static int
 bind_vars(struct checker *c, const struct tile_stmt *s)
@@ -350,6 +366,7 @@ check_statement(struct checker *c, const struct tile_stmt *s, int depth)
         check_view(c, s->span, &s->v[k], info->views[k]);
     check_numbers(c, s);
     check_lanes(c, s);
+    check_gates(c, s);
     const struct tile_buf *bufs = c->p->bufs;
     for (int k = 0; k < info->nviews && !c->error; k++)
         if (info->views[k] == 'p' && bufs[s->v[k].buf].kind == BUF_ARG &&

@@ -195,7 +195,6 @@ const char *
 ir_check_node(const struct ir_func *f, const struct ir_node *n, struct arena *a)
 {
     const struct ir_op_info *info = &ir_ops[n->op];
-    const ir_axes bit_i = (ir_axes)1 << AX_i, bit_j = (ir_axes)1 << AX_j;
     const char *why = check_fields(f, n->attr, attr_fields[info->attr]);
     if (why)
         return why;
@@ -207,9 +206,11 @@ ir_check_node(const struct ir_func *f, const struct ir_node *n, struct arena *a)
             return arena_printf(a, "the operand has no axis %s", axis_text(f, n->attr.axis, a));
         return NULL;
     case AXES_scan:
-        if (has_axis(f, n->arg[0], AX_i) || (f->nodes[n->arg[1]].axes & (bit_i | bit_j)))
-            return "what is summed varies over i, or the decay over i or j";
+        if (has_axis(f, n->arg[0], AX_i) || has_axis(f, n->arg[1], AX_i))
+            return "what is summed or the decay varies over i";
         return NULL;
+    case AXES_decay:
+        return has_axis(f, n->arg[0], AX_i) ? "the factor of a token varies over i" : NULL;
     case AXES_shape:
         return info->nargs == 1 ? check_unary_shape(f, n, a) : check_pair_shape(f, n, a);
     case AXES_same:

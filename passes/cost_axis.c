@@ -162,13 +162,14 @@ sums(const struct count *c)
     return all;
 }
 
-/* Entries of a tensor param. */
+/* Entries of a tensor param; a step over a state is given those of the new token. */
 static cost_poly *
 param_size(const struct count *c, const struct ir_param *p)
 {
     cost_poly *size = cost_poly_num(c->r, 1);
     for (int k = 0; k < p->rank; k++)
-        fmpq_mpoly_mul(size, size, c->r->dim[p->dims[k]], c->r->ctx);
+        fmpq_mpoly_mul(size, size, p->dims[k] == DIM_N ? c->keys : c->r->dim[p->dims[k]],
+                       c->r->ctx);
     return size;
 }
 

@@ -52,6 +52,7 @@ struct linear {
                               * per key head and per query head: as many planes, the sum is in the
                               * first; 0: 1 */
     bool running;            /* sums are read while they grow: common factors go to the query */
+    bool by_token;           /* decays are left to the statements that go token by token */
 };
 
 static const span_t nowhere = {0, 0};

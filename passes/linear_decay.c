@@ -63,7 +63,7 @@ linear_decay_features(struct linear *l, const struct block *b, ir_ref node, bool
 {
     struct sched *s = &l->s;
     struct tile_prog *p = s->p;
-    if (!b->decay)
+    if (!b->decay || l->by_token)
         return f;
     tx_ref at[2] = {s->at[2], s->at[3]};
     ir_ref d = pass_decay(s->f, b->decay, nowhere);

@@ -80,7 +80,8 @@ sign_of(const struct ir_func *f, ir_ref n)
         return weaker(sign_of(f, x->arg[1]), sign_of(f, x->arg[2]));
     if (x->op == IR_cat)
         return weaker(sign_of(f, x->arg[0]), sign_of(f, x->arg[1]));
-    if (x->op == IR_rsum || x->op == IR_rename || x->op == IR_roll || x->op == IR_mono)
+    if (x->op == IR_rsum || x->op == IR_rename || x->op == IR_roll || x->op == IR_mono ||
+        x->op == IR_decay)
         return sign_of(f, x->arg[0]);
     return ANY;
 }

@@ -191,6 +191,8 @@ pass_mask_parts(struct ir_func *f, ir_ref mask)
 ir_ref
 pass_decay(struct ir_func *f, ir_ref g, span_t at)
 {
+    if (has_axis(f, g, AX_j))
+        return ir_op1(f, IR_decay, g, at);
     ir_ref d = ir_op2(f, IR_sub, ir_pos(f, AX_i, at), ir_pos(f, AX_j, at), at);
     return ir_op2(f, IR_pow, g, d, at);
 }
@@ -199,6 +201,8 @@ ir_ref
 pass_decay_base(const struct ir_func *f, ir_ref n)
 {
     const struct ir_node *x = &f->nodes[n], *d = &f->nodes[x->arg[1]];
+    if (x->op == IR_decay)
+        return x->arg[0];
     if (x->op != IR_pow || d->op != IR_sub || ir_side_of(f, x->arg[0]) != SIDE_NEUTRAL)
         return 0;
     const struct ir_node *i = &f->nodes[d->arg[0]], *j = &f->nodes[d->arg[1]];

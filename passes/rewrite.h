@@ -31,12 +31,13 @@ ir_ref pass_weight(struct ir_func *f);
 /* The similarity inside w = select(mask, sim, 0) or w = sim. */
 ir_ref pass_weight_sim(const struct ir_func *f, ir_ref w);
 
-/* g^(i - j): the node, and its g if n is one (g neutral), else 0. */
+/* The product of g over the tokens after the key up to the query, g^(i - j) where g is the same for
+ * all of them: the node, and its g if n is one, else 0. */
 ir_ref pass_decay(struct ir_func *f, ir_ref g, span_t at);
 ir_ref pass_decay_base(const struct ir_func *f, ir_ref n);
 
-/* One summand rsum[axis](a * b * g^(i - j)), or without the sum where axis is AX_UNIT; a is free of
- * keys, b of queries, g of both; g is 0 where there is no decay. */
+/* One summand rsum[axis](a * b * pass_decay(g)), or without the sum where axis is AX_UNIT; a is
+ * free of keys, b and g of queries; g is 0 where there is no decay. */
 struct pair_term {
     ir_ref a, b, g;
     uint8_t axis;

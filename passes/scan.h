@@ -49,8 +49,8 @@ void scan_query_phase(struct scan *c, tx_ref tasks,
                       struct stmt_list *phases);
 
 /* ---- scan_walk.c, scan_pairs.c ---- */
-/* Whether the sums can be read token by token. */
-bool scan_can_walk(const struct scan *c);
+/* Whether the sums can be read token by token; if they must, terms may get blocks of their own. */
+bool scan_can_walk(struct scan *c);
 void scan_walk_phases(struct scan *c, struct stmt_list *phases);
 void scan_pair_phases(struct scan *c, struct stmt_list *phases);
 /* acc += P' V, den and count += the row sums, for the chunk's own keys; inf and NaN reach only the

@@ -111,12 +111,12 @@ pair_tile(struct scan *c, const char *name, ir_ref node, tile_view row)
     return tile;
 }
 
-/* True if n is computed through joined, outer or monomial vectors. */
+/* True if n is computed through joined, outer or monomial vectors, or through a decay. */
 static bool
 has_features(const struct ir_func *f, ir_ref n)
 {
     const struct ir_node *x = &f->nodes[n];
-    if (x->op == IR_cat || x->op == IR_outer || x->op == IR_mono)
+    if (x->op == IR_cat || x->op == IR_outer || x->op == IR_mono || x->op == IR_decay)
         return true;
     for (int k = 0; k < x->nargs; k++)
         if (has_features(f, x->arg[k]))
@@ -125,7 +125,7 @@ has_features(const struct ir_func *f, ir_ref n)
 }
 
 /* The similarity of one pair as it costs least: as written, or by its dots if it was written by
- * features. */
+ * features. Decays of vectors are in dots only there. */
 static ir_ref
 pair_similarity(const struct ir_func *f)
 {

@@ -1,4 +1,6 @@
-/* Schedule `scan` token by token: sums that do not decay, each state read in one way.
+/* Schedule `scan` token by token: each state is read in one way, and sums either do not decay or by
+ * a factor of each token, which scales the state before the token is added: nothing is ever divided
+ * by, so a factor may be 0 and a sequence as long as it likes.
  *
  *     phase b, state head, feature group:       S = 0
  *         for chunk of positions:
@@ -29,9 +31,46 @@ reader(const struct scan *c, int block)
     return NULL;
 }
 
-bool
-scan_can_walk(const struct scan *c)
+/* True if some sum decays by a factor of each token: then token by token is the only way. */
+static bool
+is_gated(const struct scan *c)
 {
+    for (int k = 0; k < c->l.nblocks; k++)
+        if (c->l.block[k].decay && has_axis(c->l.s.f, c->l.block[k].decay, AX_j))
+            return true;
+    return false;
+}
+
+/* Terms that read a block in another way than the first one get a copy of it. */
+static void
+part_readers(struct scan *c)
+{
+    struct linear *l = &c->l;
+    for (int k = 0; k < l->nterms; k++) {
+        int own = l->term[k].block;
+        for (int j = 0; j < k && own == l->term[k].block; j++)
+            if (l->term[j].block == own && (l->term[j].query != l->term[k].query ||
+                                            l->term[j].values == l->term[k].values))
+                own = l->nblocks;
+        if (own < l->nblocks)
+            continue;
+        if (own == MAX_BLOCKS)
+            ICE("more than %d groups of features", MAX_BLOCKS);
+        l->block[own] = l->block[l->term[k].block];
+        l->nblocks++;
+        for (int j = k, old = l->term[k].block; j < l->nterms; j++)
+            if (l->term[j].block == old && l->term[j].query == l->term[k].query)
+                l->term[j].block = own;
+    }
+}
+
+bool
+scan_can_walk(struct scan *c)
+{
+    if (is_gated(c)) {
+        part_readers(c);
+        return true;
+    }
     for (int k = 0; k < c->l.nblocks; k++)
         if (c->l.block[k].decay)
             return false;
@@ -117,6 +156,32 @@ count_keys(struct scan *c, const struct sums *sums, tile_view keys, struct stmt_
     out->last->x[0] = one;
 }
 
+/* What the block's state fades by at each token: a row over tokens, or a row per token. */
+static tile_view
+gates(struct scan *c, const struct block *b)
+{
+    struct sched *s = &c->l.s;
+    tx_ref one = tx_num(s->p, 1);
+    bool vector = ir_vector_axes(s->f, b->decay) != 0;
+    if (ir_side_of(s->f, b->decay) == SIDE_KEY)
+        return vector ? vector_tile(s, b->decay, b->axis) : scalar_row(s, b->decay);
+    tile_view v = vector ? local_tile(s, "g", false, s->max_nj, b->count, s->nj, b->count)
+                         : local_tile(s, "g", false, one, s->max_nj, one, s->nj);
+    stmt_add(&s->key, map_new(s, TILE_map, v, b->decay, vector ? AX_j : AX_UNIT,
+                              vector ? b->axis : AX_j, v.rows, v.cols));
+    return v;
+}
+
+/* The last statement of the list, a scan, fades its state as the block does. */
+static void
+add_gates(struct scan *c, const struct block *b, tile_view g, struct stmt_list *out)
+{
+    if (!b->decay)
+        return;
+    out->last->v[tile_ops[out->last->op].nviews - 1] = g;
+    out->last->num[1] = ir_vector_axes(c->l.s.f, b->decay) ? 2 : 1;
+}
+
 /* One part of a block: its features of keys and queries, then the sums. */
 static void
 walk_part(struct scan *c, int index, tx_ref lo, uint32_t head, const struct sums *sums,
@@ -129,6 +194,7 @@ walk_part(struct scan *c, int index, tx_ref lo, uint32_t head, const struct sums
     struct query_features q = {0};
     bool turned = b->kind == BLOCK_ONE;
     tx_ref zero = tx_num(l->s.p, 0);
+    tile_view g = b->decay ? gates(c, b) : (tile_view){0};
     struct key_features k = linear_key_features(l, b, lo, out);
     if (t) {
         q = linear_query_features(l, t, lo, &features);
@@ -140,10 +206,13 @@ walk_part(struct scan *c, int index, tx_ref lo, uint32_t head, const struct sums
         add_scan(c, TILE_scan, sums->acc, linear_state_view(l, b, zero, k.at, k.count), q.tile,
                  k.tile, turned, out);
         out->last->v[4] = v;
+        add_gates(c, b, g, out);
     }
-    if (c->summed[index])
+    if (c->summed[index]) {
         add_scan(c, TILE_scansum, sums->den, linear_z_view(l, b, zero, k.at, k.count), q.tile,
                  k.tile, turned, out);
+        add_gates(c, b, g, out);
+    }
     if (index == c->counter)
         count_keys(c, sums, k.tile, out);
 }

@@ -51,6 +51,19 @@ struct sched {
     tx_ref any_head;                  /* what the key side says for h then, on which it does not
                                        * depend; 0: at[1] */
     int names;                        /* counter for buffer names */
+    bool whole_gates;                 /* gates are those of all tokens, in shared buffers that
+                                       * schedule_gates fills; else of the key tile, which ends with
+                                       * the last query */
+    struct sched_gate *gates;
+    uint32_t ngates;
+    size_t cap_gates;
+};
+
+/* The factors of every token that a decay multiplies: [tokens, axis], or a row of numbers. */
+struct sched_gate {
+    ir_ref node;
+    uint8_t axis;
+    uint32_t buf;
 };
 
 void stmt_add(struct stmt_list *l, struct tile_stmt *s);
@@ -96,6 +109,13 @@ tile_view value_tile(struct sched *s);
 /* Fills and holds a tile [keys, queries] of a sum over a vector axis that pairs both sides.
  * (schedule_pairs.c) */
 void schedule_pair_sum(struct sched *s, ir_ref n);
+/* Fills and holds a tile [keys, queries] of a decay, or of a sum over a vector axis of a decay
+ * times vectors of either side; false if n is no such sum. (schedule_decay.c) */
+bool schedule_decay(struct sched *s, ir_ref n);
+/* The tiles of the gates that whole_gates needs: a phase that goes before all others. */
+void schedule_gates(struct sched *s, struct stmt_list *phases);
+/* The operand of a dot on the query side as [axis, queries]. (schedule_pairs.c) */
+tile_view schedule_transposed(struct sched *s, ir_ref node, uint8_t axis);
 /* One row [1, tokens] of a one-sided scalar node. */
 tile_view scalar_row(struct sched *s, ir_ref node);
 

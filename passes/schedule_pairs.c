@@ -5,9 +5,8 @@
 /* Up to so many queries, a matrix product over lanes of queries wastes more than it saves. */
 enum { FEW_QUERIES = 8 };
 
-/* The operand of a dot on the query side as [axis, queries]. */
-static tile_view
-transposed_tile(struct sched *s, ir_ref node, uint8_t axis)
+tile_view
+schedule_transposed(struct sched *s, ir_ref node, uint8_t axis)
 {
     tx_ref n = tx_axis(s->p, axis);
     const struct ir_node *x = &s->f->nodes[node];
@@ -60,7 +59,7 @@ hold_pair_vectors(struct sched *s, ir_ref n, uint8_t axis)
     if (held_find(s, n) || !(ir_vector_axes(s->f, n) >> axis & 1))
         return;
     if (side == SIDE_QUERY) {
-        hold(s, n, transposed_tile(s, n, axis), axis, AX_i);
+        hold(s, n, schedule_transposed(s, n, axis), axis, AX_i);
         return;
     }
     if (side == SIDE_KEY) {
@@ -80,7 +79,7 @@ add_dots(struct sched *s, tile_view dst, ir_ref qv, ir_ref kv, uint8_t axis)
     struct tile_stmt *z = tile_stmt_new(p, TILE_zero), *m = tile_stmt_new(p, TILE_matmul);
     bool direct = s->f->nodes[kv].op == IR_input && s->f->acc == s->f->type;
     z->v[0] = m->v[0] = dst;
-    m->v[2] = transposed_tile(s, qv, axis);
+    m->v[2] = schedule_transposed(s, qv, axis);
     m->v[1] = direct ? view_arg(s, 1, s->at[3], s->nj) : vector_tile(s, kv, axis);
     struct stmt_list many = {0}, few = {0};
     stmt_add(&many, z);
@@ -98,6 +97,8 @@ void
 schedule_pair_sum(struct sched *s, ir_ref n)
 {
     const struct ir_node x = s->f->nodes[n];
+    if (schedule_decay(s, n))
+        return;
     if (x.op != IR_rsum)
         ICE("op %s over pairs of tokens is not scheduled", ir_ops[x.op].name);
     tx_ref zero = tx_num(s->p, 0);

@@ -331,8 +331,8 @@ build(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struc
     if (f->root[ROOT_DEN])
         linear_add_terms(l, f->root[ROOT_DEN]);
     c->counter = linear_add_plain_sums(l);
+    c->walks = l->by_token = scan_can_walk(c);
     prepare_groups(c);
-    c->walks = scan_can_walk(c);
     l->s.max_ni = l->s.max_nj = tx_num(p, chunk_size(c, t));
     for (int k = 0; k < l->nterms; k++)
         c->summed[l->term[k].block] = c->summed[l->term[k].block] || !l->term[k].values;

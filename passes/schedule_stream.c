@@ -569,7 +569,8 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     tx_ref ahead = tx_op2(p, TX_SUB, s->ni, tx_num(p, 1));
     tx_ref last = tx_op2(p, TX_ADD, first, s->step ? tx_op2(p, TX_MUL, s->step, ahead) : ahead);
     struct mask *m = mask_new(s, st.mask, first, last);
-    struct stmt_list phases = {0}, loops = {0}, body = {0}, tail = {0};
+    struct stmt_list phases = {0}, all = {0}, loops = {0}, body = {0}, tail = {0};
+    s->whole_gates = true;
     mask_summarise(m, &phases);
     rows_load(&st.rows, s);
     emit_key_loop(&st, m, &loops);
@@ -590,6 +591,8 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     tx_ref tasks = tx_op2(p, TX_MUL, st.rows.tiles, st.splits);
     stmt_add(&phases, task_phase(&st, st.rows.tasks, task, tasks, &body));
     add_merge_phase(&st, &phases);
-    p->body = phases.first;
+    schedule_gates(s, &all);
+    stmt_splice(&all, &phases);
+    p->body = all.first;
     return p;
 }

@@ -289,7 +289,7 @@ split_power(struct split *s, const struct ir_node *x)
     return poly_pow(s, base, (ulong)(e < 0 ? -e : e), x->span);
 }
 
-/* g^(i - j) as an atom. */
+/* The product of g from the key to the query as an atom. */
 static split_poly *
 decay_atom(struct split *s, ir_ref g, span_t at)
 {
@@ -376,6 +376,8 @@ split_mixed(struct split *s, ir_ref n)
         return split_power(s, &x);
     if (x.op == IR_exp || x.op == IR_pow)
         return split_exponential(s, n);
+    if (x.op == IR_decay && s->causal)
+        return decay_atom(s, x.arg[0], x.span);
     ir_ref distance;
     if (is_distance(s, &x, &distance))
         return split_scalar(s, distance);

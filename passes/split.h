@@ -7,9 +7,10 @@
  *     scalars   of the query, of the key, or of neither
  *     roots     sqrt(p) of a constant or a dimension, with t^2 reduced to p
  *     dots      rsum[axis](a * b), a a query vector, b a key vector; under causal also
- *               rsum[axis](a * b * g^(i - j)), a decay per channel
- *     decays    g^(i - j) under causal, g the same for all tokens: never split into g^i and g^-j,
- *               which leave every range, but kept for a recurrence
+ *               rsum[axis](a * b * decay), a decay per channel
+ *     decays    under causal, g^(i - j) for a g that is the same for all tokens, and decay(g) for
+ *               one of each token: never split into g^i and g^-j, which leave every range, but kept
+ *               for a recurrence
  *
  * Anything else that mixes both sides is reported where it stands. */
 #ifndef ATTNC_PASSES_SPLIT_H
@@ -29,7 +30,7 @@ struct split_atom {
     ir_ref node;           /* its value */
     uint8_t axis;          /* DOT: summed over */
     ir_ref q, k;           /* DOT: the two vectors */
-    ir_ref g;              /* DECAY: g; DOT: the decay of each channel, or 0 */
+    ir_ref g;              /* DECAY: g; DOT: that of each channel, or 0 */
     int square;            /* ROOT of a dimension: the atom that t^2 is, else -1 */
     int inverse;           /* the atom that is 1/this (of a size), or -1 */
     fmpq_t value;          /* ROOT of a constant: t^2 */

@@ -11,7 +11,7 @@ enum { VEC_MAX = 64 };
 struct vec_term {
     split_poly *c;
     ir_ref a, b;      /* 0: all ones */
-    ir_ref g;         /* a factor g^(i - j) per entry, or 0 */
+    ir_ref g;         /* the g of a decay per entry, or 0 */
 };
 
 struct vec {
@@ -212,13 +212,16 @@ vec_of(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
         return vec_power(s, axis, n, out);
     if (x.op == IR_exp || x.op == IR_pow)
         return vec_exponential(s, axis, n, out);
+    if (x.op == IR_decay && s->causal)
+        return vec_push(s, out, (struct vec_term){poly_int(s, 1), 0, 0, x.arg[0]}, x.span);
     split_stop(s, n, NULL);
     return false;
 }
 
 /* ---- sums over the axis ---- */
 
-/* rsum[axis](a * b * g^(i - j)), a of the query, b of the key, g of neither or 0, as an atom. */
+/* rsum[axis](a * b * pass_decay(g)), a of the query, b of the key, g not of the query or 0, as an
+ * atom. */
 static split_poly *
 dot_atom(struct split *s, uint8_t axis, ir_ref a, ir_ref b, ir_ref g, span_t at)
 {

@@ -198,7 +198,8 @@ int attn_state_load(attn_state *s, const void *buffer, size_t size);
 
 /* ---- what generated wrappers call ---- */
 
-/* Runs the tokens of q, k, v after those the state has seen. */
+/* Runs the tokens of q, k, v after those the state has seen. Params over n (of kernels that keep
+ * sums; others with such params cannot step) are passed for these tokens alone. */
 int attn_step(attn_state *s, const attn_kernel *kernel, const DLTensor *const *tensors,
               const double *scalars, attn_exec *exec);
 /* Workspace in bytes for steps of as many tokens as these q, k, v have (with the default thread

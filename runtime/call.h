@@ -17,7 +17,7 @@ enum { DIM_B, DIM_H, DIM_G, DIM_NQ, DIM_N, DIM_D, DIM_M, NDIMS };
 /* What is known of the call so far. */
 struct call {
     const attn_kernel *k;
-    bool step;                      /* k and v hold the new rows only: as many as q has */
+    bool step;                      /* what runs over n holds the new rows only: as many as q has */
     bool no_outputs;                /* outputs may be NULL */
     int64_t slots[MAX_SLOTS];       /* dims first: -1 until bound */
     const char *bound_by[ATTN_MAX_DIMS];

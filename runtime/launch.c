@@ -204,7 +204,7 @@ check_sizes(struct call *c)
     if (d[DIM_N] > INT_MAX / 4 || d[DIM_NQ] > INT_MAX / 4)
         return attn_fail(ATTN_E_SIZE, "sequences of %lld queries and %lld keys: the limit is %d",
                          (long long)d[DIM_NQ], (long long)d[DIM_N], INT_MAX / 4);
-    if ((c->k->flags & ATTN_NEEDS_POSITIONS) && d[DIM_NQ] > d[DIM_N])
+    if (!c->step && (c->k->flags & ATTN_NEEDS_POSITIONS) && d[DIM_NQ] > d[DIM_N])
         return attn_fail(ATTN_E_SHAPE,
                          "q: n_q = %lld exceeds n = %lld, but a param is indexed by query position",
                          (long long)d[DIM_NQ], (long long)d[DIM_N]);

@@ -1,8 +1,9 @@
 /* Token by token: a state of fixed size, or a cache of keys and values.
  *
  * A kernel that keeps sums has an entry "step", which is its forward schedule going on from the
- * state. It numbers positions through the whole sequence, so k and v are presented as views of that
- * sequence of which only the new rows exist. Any other kernel runs its forward entry on the cache.
+ * state. It numbers positions through the whole sequence, so k, v and the params over tokens are
+ * presented as views of that sequence of which only the new rows exist. Any other kernel runs its
+ * forward entry on the cache.
  */
 #include "runtime/call.h"
 
@@ -318,6 +319,17 @@ drop_memory(attn_state *s)
     s->bytes = 0;
 }
 
+/* Of k, v and params: row `position` of the sequence is the first that is there. */
+static void
+shift_tokens(struct call *c, int t, int64_t position, int64_t element)
+{
+    const attn_tensor *x = &c->k->tensors[t];
+    int64_t *slot = call_tensor_slots(c, t);
+    for (int a = 0; a < x->rank; a++)
+        if (x->dims[a] == DIM_N) /* the last axis is contiguous, whatever a single row says */
+            slot[0] -= position * (a == x->rank - 1 ? 1 : slot[1 + a]) * element;
+}
+
 static int
 step_sums(attn_state *s, struct call *c, const attn_kernel *kernel, attn_exec *exec)
 {
@@ -327,10 +339,8 @@ step_sums(attn_state *s, struct call *c, const attn_kernel *kernel, attn_exec *e
     c->slots[DIM_N] = s->position + c->slots[DIM_NQ];
     e->plan(c->slots, plan);
     int rc = make_memory(s, c, plan[2 + ATTN_MAX_PHASES], &fresh);
-    for (int t = 1; t <= 2; t++) { /* row `position` of the sequence is the first that is there */
-        int64_t *slot = call_tensor_slots(c, t);
-        slot[0] -= s->position * slot[3] * element;
-    }
+    for (int t = 0; t < kernel->ntensors; t++)
+        shift_tokens(c, t, s->position, element);
     if (!rc)
         rc = call_run(c, e, s->data, exec);
     if (rc && rc != ATTN_E_ZERO_ROW) {

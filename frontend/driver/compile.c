@@ -384,13 +384,6 @@ no_steps(struct unit *u)
     const struct ir_func *f = g->shell;
     if (f->dims[DIM_N].size > 0)
         return "n is fixed";
-    for (uint32_t p = 0; p < f->nparams; p++)
-        for (int k = 0; k < f->params[p].rank; k++) {
-            uint16_t d = f->params[p].dims[k];
-            if (f->params[p].role == PARAM_GIVEN && is_tokens(d))
-                return arena_printf(u->arena, "param %s runs over the whole sequence",
-                                    f->params[p].name);
-        }
     bool attention = false;
     for (int k = 0; k < g->nstages; k++) {
         const struct graph_stage *s = g->stage[k];

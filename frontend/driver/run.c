@@ -24,19 +24,40 @@ run_whole(const struct arrays *a, const struct options *o, const DLTensor *const
     return attn_launch(a->kernel, 0, args, a->scalars, &exec);
 }
 
-/* The axis of a tensor along which tokens come step by step, or -1: of q, k, v and out, or of what
- * runs over n. */
-static int
-token_axis(const attn_kernel *k, int t)
+/* The view of tensor t that has its tokens from `at` on, so many at most. */
+static void
+tokens_from(const attn_kernel *k, int t, const DLTensor *whole, int64_t at, int64_t most,
+            DLTensor *view, int64_t *shape, int64_t *stride)
 {
     const attn_tensor *x = &k->tensors[t];
-    for (int a = 0; a < x->rank && k->nstages && x->role != ATTN_BETWEEN; a++)
-        if (x->dims[a] == DIM_N || x->dims[a] == DIM_NQ)
-            return a;
-    return !k->nstages && t < 4 ? 2 : -1;
+    *view = *whole;
+    view->shape = shape;
+    view->strides = stride;
+    for (int d = whole->ndim - 1; d >= 0; d--) {
+        shape[d] = whole->shape[d];
+        stride[d] = d == whole->ndim - 1 ? 1 : stride[d + 1] * whole->shape[d + 1];
+    }
+    for (int d = 0; d < whole->ndim && whole->ndim == x->rank; d++) {
+        if (x->dims[d] != DIM_N && x->dims[d] != DIM_NQ)
+            continue;
+        int64_t left = shape[d] - at;
+        shape[d] = left < 0 ? 0 : left < most ? left : most;
+        view->byte_offset += (uint64_t)(at * stride[d]) * view->dtype.bits / 8;
+    }
 }
 
-/* The sequence o->step tokens at a time, as a decoder would: views of inputs and outputs. */
+/* How many tokens the arguments have. */
+static int64_t
+tokens_of(const attn_kernel *k, const DLTensor *const *args)
+{
+    for (int t = 0; t < k->ntensors; t++)
+        for (int d = 0; d < args[t]->ndim && args[t]->ndim == k->tensors[t].rank; d++)
+            if (k->tensors[t].dims[d] == DIM_N || k->tensors[t].dims[d] == DIM_NQ)
+                return args[t]->shape[d];
+    return 0;
+}
+
+/* The sequence o->step tokens at a time, as a decoder would: what runs over tokens as views. */
 static int
 run_steps(const struct arrays *a, const struct options *o, const DLTensor *const *args)
 {
@@ -44,29 +65,16 @@ run_steps(const struct arrays *a, const struct options *o, const DLTensor *const
     attn_exec exec = {.threads = (int)o->threads};
     const DLTensor *part[VALUES_MAX_TENSORS];
     DLTensor view[VALUES_MAX_TENSORS];
-    int64_t shape[VALUES_MAX_TENSORS][ATTN_MAX_RANK], stride[VALUES_MAX_TENSORS][ATTN_MAX_RANK];
-    int64_t n = 0;
+    int64_t n = tokens_of(k, args), shape[VALUES_MAX_TENSORS][ATTN_MAX_RANK],
+            stride[VALUES_MAX_TENSORS][ATTN_MAX_RANK];
     attn_state s;
-    for (int t = k->ntensors; t-- > 0;)
-        if (token_axis(k, t) >= 0)
-            n = args[t]->shape[token_axis(k, t)];
     int rc = attn_state_init(&s, k, n);
     for (int64_t at = 0; at < n && !rc; at += o->step) {
         for (int t = 0; t < k->ntensors; t++) {
-            int axis = token_axis(k, t), last = args[t]->ndim - 1;
             part[t] = args[t];
-            if (axis < 0)
-                continue;
-            view[t] = *args[t];
-            for (int d = last; d >= 0; d--) {
-                shape[t][d] = args[t]->shape[d];
-                stride[t][d] = d == last ? 1 : stride[t][d + 1] * args[t]->shape[d + 1];
-            }
-            int64_t left = shape[t][axis] - at;
-            shape[t][axis] = left < 0 ? 0 : left < o->step ? left : o->step;
-            view[t].shape = shape[t];
-            view[t].strides = stride[t];
-            view[t].byte_offset = (uint64_t)(at * stride[t][axis]) * view[t].dtype.bits / 8;
+            if (args[t]->ndim > ATTN_MAX_RANK)
+                continue; /* attn_step says what is wrong with it */
+            tokens_from(k, t, args[t], at, o->step, &view[t], shape[t], stride[t]);
             part[t] = &view[t];
         }
         rc = attn_step(&s, k, part, a->scalars, &exec);

@@ -213,6 +213,55 @@ most_far(int64_t D, int64_t n, int64_t a)
     return 1000 * D * a * a / (n > 0 ? n : 1) + 1; /* the scores are not summed over keys */
 }
 
+/* The product of gates of 0, 1 and -1 after the key up to the query: at every fourth token what the
+ * tensor param says, per channel d of width D or per token (width 1). */
+static int64_t
+gates(const struct exact_pair *p, int64_t d, int64_t width)
+{
+    int64_t r = 1, head = p->b * p->c->dims[EX_H] + p->h;
+    for (int64_t t = p->j + 1; t <= p->i; t++) {
+        int g = p->c->in[4][(head * p->n + t) * width + d];
+        r *= t % 4 == 3 ? (g > 0) - (g < 0) : 1;
+    }
+    return r;
+}
+
+static int64_t
+sim_channels(const struct exact_pair *p)
+{
+    int64_t s = 0;
+    for (int64_t d = 0; d < p->D; d++)
+        s += p->q[d] * p->k[d] * gates(p, d, p->D);
+    return s;
+}
+
+static int64_t
+sim_gated(const struct exact_pair *p)
+{
+    return gates(p, 0, 1) * sim_quadratic(p);
+}
+
+static int64_t
+sim_forgets(const struct exact_pair *p)
+{
+    int64_t g = gates(p, 0, 1);
+    return g * g * sim_positive(p);
+}
+
+/* Gates that are those of the keys themselves: 0 where an entry is 0. */
+static int64_t
+sim_keys(const struct exact_pair *p)
+{
+    int64_t s = 0;
+    for (int64_t d = 0; d < p->D; d++) {
+        bool kept = true;
+        for (int64_t t = p->j + 1; t <= p->i; t++)
+            kept = kept && p->k[(t - p->j) * p->D + d] != 0;
+        s += kept ? p->q[d] * p->k[d] : 0;
+    }
+    return s;
+}
+
 /* ---- masks ---- */
 
 static bool
@@ -252,6 +301,11 @@ sees_document(const struct exact_pair *p)
     return doc[p->i] == doc[p->j] && p->j <= p->i;
 }
 
+#define SIGN "max(min(gate[b,h,i], 1), -1)"
+#define GATE "param gate[B,H,n]; let g = mod(i, 4) == 3 ? " SIGN " : 1; causal; "
+#define CHANNELS                                                                                   \
+    "param gate[B,H,n,D]; let g = mod(i, 4) == 3 ? " SIGN " : 1; "                                 \
+    "sim = (decay(g) * q)·k; causal; normalize = 1;"
 #define PHI "let phi(x) = relu(x) + 1; sim = phi(q)·phi(k); "
 const struct exact_program exact_programs[] = {
     {.name = "quadratic_kernelized", .text = "sim = (q·k + 1)^2; kernelize; normalize = 1;",
@@ -317,6 +371,22 @@ const struct exact_program exact_programs[] = {
     {.name = "alternating_scan",
      .text = "sim = (-1)^(i - j) * (q·k); causal; kernelize; normalize = 1;",
      .sim = sim_alternating, .sees = sees_causal, .most = most_dot},
+    {.name = "channels_direct", .text = CHANNELS,
+     .sim = sim_channels, .sees = sees_causal, .most = most_dot, .positions = true},
+    {.name = "channels_scan", .text = CHANNELS " kernelize;",
+     .sim = sim_channels, .sees = sees_causal, .most = most_dot, .positions = true,
+     .several = true},
+    {.name = "gated_direct", .text = GATE "sim = decay(g) * (q·k + 1)^2; normalize = 1;",
+     .sim = sim_gated, .sees = sees_causal, .most = most_quadratic, .positions = true},
+    {.name = "gated_scan", .text = GATE "sim = decay(g) * (q·k + 1)^2; normalize = 1; kernelize;",
+     .sim = sim_gated, .sees = sees_causal, .most = most_quadratic, .positions = true},
+    {.name = "forgets_scan",
+     .text = GATE "sim = decay(abs(g)) * ((q·k)^2 - 2*(q·k) + 2); kernelize;",
+     .sim = sim_forgets, .sees = sees_causal, .most = most_positive, .result = QUOTIENT,
+     .positions = true},
+    {.name = "keys_scan",
+     .text = "sim = (decay(min(abs(k), 1)) * q)·k; causal; normalize = 1; kernelize;",
+     .sim = sim_keys, .sees = sees_causal, .most = most_dot},
     {.name = "hardmax_causal", .text = "sim = exp(1000 * (q·k)); causal;",
      .sim = sim_far, .sees = sees_causal, .most = most_far, .result = HARDMAX},
 };

@@ -32,9 +32,13 @@ check(bool ok, const char *what, const int64_t *d)
 
 /* ---- programs ---- */
 
-enum program { POWER, CAUSAL, WINDOW, PREFIX_OR, SOFTMAX, DISTANCE, LINEAR, LINEAR_GQA, NPROGRAMS };
-static const char *const names[] = {"power",   "causal",   "window", "prefix",
-                                    "softmax", "distance", "linear", "linear per head"};
+enum program {
+    POWER, CAUSAL, WINDOW, PREFIX_OR, SOFTMAX, DISTANCE, FADED, FADED_ROW,
+    LINEAR, LINEAR_GQA, GATED, GATED_ROW, NPROGRAMS
+};
+static const char *const names[] = {
+    "power",  "causal",          "window", "prefix",        "softmax", "distance",
+    "faded",  "faded by a row",  "linear", "linear per head", "gated", "gated by a row"};
 
 static ir_ref
 op(struct ir_func *f, enum ir_op o, ir_ref a, ir_ref b)
@@ -58,6 +62,34 @@ finish(struct ir_func *f, ir_ref nu, ir_ref de, ir_ref any, bool divide)
     f->root[ROOT_OUT] = ir_select(f, any, divide ? op(f, IR_div, nu, de) : nu, num_i(f, 0), S);
 }
 
+/* Factors of a token: small whole numbers where k is. */
+static ir_ref
+gate(struct ir_func *f, bool row)
+{
+    ir_ref k = ir_input(f, 1, S), one = num_i(f, 1), least = num_i(f, -1);
+    ir_ref at = op(f, IR_add, ir_pos(f, AX_j, S), ir_pos(f, AX_h, S));
+    return row ? ir_select(f, op(f, IR_eq, op(f, IR_mod, at, num_i(f, 4)), one), least, one, S)
+               : op(f, IR_max, op(f, IR_min, k, one), least);
+}
+
+/* Prefix sums that decay: with a gate per channel, or with one per token, and then also of a number
+ * per token. */
+static void
+gated(struct ir_func *f, bool row, bool divide)
+{
+    ir_ref q = ir_input(f, 0, S), k = ir_input(f, 1, S), v = ir_input(f, 2, S), g = gate(f, row);
+    ir_ref one = num_i(f, 1), kv = op(f, IR_mul, k, v);
+    ir_ref nu = ir_rsum(f, AX_d, op(f, IR_mul, q, ir_scan(f, kv, g, S)), S);
+    ir_ref de = ir_rsum(f, AX_d, op(f, IR_mul, q, ir_scan(f, k, g, S)), S);
+    if (row) {
+        nu = op(f, IR_add, nu, ir_scan(f, v, g, S));
+        de = op(f, IR_add, de, ir_scan(f, one, g, S));
+    }
+    f->kernelize = KERNELIZE_EXACT;
+    f->root[ROOT_MASK] = op(f, IR_le, ir_pos(f, AX_j, S), ir_pos(f, AX_i, S));
+    finish(f, nu, de, op(f, IR_gt, ir_scan(f, one, one, S), num_i(f, 0)), divide);
+}
+
 static void
 direct(struct ir_func *f, enum program which, bool divide)
 {
@@ -67,7 +99,11 @@ direct(struct ir_func *f, enum program which, bool divide)
            sim = ir_powi(f, op(f, IR_add, s, one), 2, S), mask = 0;
     if (which == DISTANCE)
         sim = ir_rsum(f, AX_d, ir_op1(f, IR_abs, op(f, IR_sub, q, k), S), S);
-    if (which == CAUSAL || which == SOFTMAX)
+    if (which == FADED || which == FADED_ROW) {
+        ir_ref d = ir_op1(f, IR_decay, gate(f, which == FADED_ROW), S), qk = op(f, IR_mul, q, k);
+        sim = which == FADED ? ir_rsum(f, AX_d, op(f, IR_mul, qk, d), S) : op(f, IR_mul, sim, d);
+    }
+    if (which == CAUSAL || which == SOFTMAX || which == FADED || which == FADED_ROW)
         mask = op(f, IR_le, j, i);
     if (which == WINDOW)
         mask = op(f, IR_and, op(f, IR_lt, op(f, IR_sub, i, j), num_i(f, 5)),
@@ -118,7 +154,9 @@ build(struct arena *a, enum program which, bool divide, enum ir_type type)
 {
     struct ir_func *f = ir_func_new(a, "t");
     f->type = f->acc = type;
-    if (which >= LINEAR)
+    if (which == GATED || which == GATED_ROW)
+        gated(f, which == GATED_ROW, divide);
+    else if (which >= LINEAR)
         linear(f, which, divide);
     else
         direct(f, which, divide);

@@ -33,7 +33,15 @@ def separable():
 def decaying():
     s = score()
     return rng.choice([f"sigmoid(slope[h])^(i - j)*(({s})^2 + 0.5)", f"0.5^(2*(i - j))*({s} + 2)^2 + exp(-(i - j)/8)*norm2(k)",
-                       f"exp(-abs(i - j)*tau)*({s} + 1)^2 + 0.5", "(q*exp(-abs(u)*(i - j)))·k", "q·(sigmoid(u)^(i - j)*k)*norm(q) + 1"])
+                       f"exp(-abs(i - j)*tau)*({s} + 1)^2 + 0.5", "(q*exp(-abs(u)*(i - j)))·k", "q·(sigmoid(u)^(i - j)*k)*norm(q) + 1",
+                       f"decay(age[b,i])*({s} + 2)^2 + decay(sigmoid(slope[h]*i))*0.5", f"decay(mod(i, 9) == 4 ? 0 : age[b,i])*({s})^2 + 1",
+                       "(decay(sigmoid(k - u))*q)·k + decay(age[b,i])^2*0.9^(i - j) + 2"])
+
+
+def fading():
+    s = score()
+    return rng.choice([f"decay(age[b,i])*exp({s}/4)", f"exp({s}/4 + log(decay(sigmoid(norm2(k) + slope[h]))))",
+                       "abs((decay(sigmoid(k - u))*q)·k) + 0.5", f"decay(mod(i, 9) == 4 ? 0 : age[b,i])*({s})^2 + 0.1"])
 
 
 def direct():
@@ -66,6 +74,8 @@ def program():
         sim = separable() if rng.random() < 0.5 else decaying()
         text = text.rsplit("sim = ", 1)[0] + f"sim = {sim};\n"
         text += rng.choice(["causal;", "mask = not (j > i);", "mask = i >= j and (j < n - 2 or j == 0);"]) + "\nkernelize;\n"
+    elif not kernel and rng.random() < 0.2:
+        text = text.rsplit("sim = ", 1)[0] + f"sim = {fading()};\n" + "causal;\n" + rng.choice(["", "window 40;\n", f"mask = {mask_term()};\n"])
     else:
         text += "kernelize;\n" + rng.choice(["", "mask = j < n - 2 or j == 0;\n"]) if kernel else mask() + "\n"
     return text + rng.choice(["", "", "normalize = 1;\n", "normalize = max(abs(z), 1);\n"])

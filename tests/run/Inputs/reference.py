@@ -33,8 +33,21 @@ R = 6
 W = (rng.standard_normal((H, R, D)) / 2).astype(np.float32)
 P = rng.standard_normal((R, D)).astype(np.float32)
 gain_q, gain_k = rng.uniform(0.5, 2, (2, D)).astype(np.float32)
+gate = rng.random((B, H, N), np.float32) ** 0.25
+gates = rng.random((B, H, N, D), np.float32) ** 0.25
+gate[:, 1, 20], gate[:, 2, 25], gates[:, :, 22, 3], gates[:, 0, 30] = 0, 1e-30, 0, 1e-30
 params = {"alibi": ["slope"], "retnet": ["gamma"], "ssm_diagonal": ["a"], "documents": ["doc"], "hedgehog": ["W"],
-          "performer": ["P"], "qk_rmsnorm": ["gain_q", "gain_k"]}
+          "performer": ["P"], "qk_rmsnorm": ["gain_q", "gain_k"], "gla": ["gates"], "ssd": ["gate"], "forgetting": ["gate"]}
+names = {"gates": "gate"}  # of arrays whose param has another
+
+
+def decay(g):
+    """[..., i, j]: the product of g over the tokens after j up to i; the axis of tokens is the third."""
+    w = np.ones(g.shape[:2] + (NQ, N) + g.shape[3:])
+    for r in range(NQ):
+        for j in range(N):
+            w[:, :, r, j] = g[:, :, j + 1:N - NQ + r + 1].astype(np.float64).prod(2)
+    return w
 
 
 def masked(e, m):
@@ -108,13 +121,17 @@ cases = {
     "ssm_diagonal": (lambda q, k, s: np.where(causal, np.einsum(
         "bhid,bhjd,ijd->bhij", q, k, np.exp(-a.astype(np.float64) * np.maximum(pos_i - pos_j, 0)[:, :, None])), 0),
         lambda z: np.ones_like(z)),
+    "gla": (lambda q, k, s: np.where(causal, np.einsum("bhid,bhjd,bhijd->bhij", q, k, decay(gates)), 0),
+            lambda z: np.ones_like(z)),
+    "ssd": (lambda q, k, s: np.where(causal, decay(gate) * s, 0), lambda z: np.ones_like(z)),
+    "forgetting": (lambda q, k, s: decay(gate) * softmaxed(masked(s / root, causal)), None),
     "dot": (lambda q, k, s: s, lambda z: np.maximum(np.abs(z), 1)),
 }
 q = rng.standard_normal((B, H, NQ, D)).astype(np.float32)
 k = rng.standard_normal((B, G, N, D)).astype(np.float32)
 v = rng.standard_normal((B, G, N, M)).astype(np.float32)
 for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope), ("gamma", gamma), ("a", a), ("doc", doc), ("W", W),
-                    ("P", P), ("gain_q", gain_q), ("gain_k", gain_k)):
+                    ("P", P), ("gain_q", gain_q), ("gain_k", gain_k), ("gate", gate), ("gates", gates)):
     np.save(f"{work}/{name}.npy", array)
 q64, k64, v64 = q.astype(np.float64), np.repeat(k, H // G, 1).astype(np.float64), np.repeat(v, H // G, 1).astype(np.float64)
 assert sorted(cases) == sorted(f[:-5] for f in os.listdir(examples) if f.endswith(".attn")), "an example has no formula"
@@ -123,7 +140,7 @@ for name, (weights, divisor) in cases.items():
     z = w.sum(-1, keepdims=True)
     want = (w @ v64) / (divisor(z) if divisor else z)
     command = [attnc, "run", f"{examples}/{name}.attn", f"q={work}/q.npy", f"k={work}/k.npy", f"v={work}/v.npy",
-               "-o", f"{work}/out.npy"] + [f"{p}={work}/{p}.npy" for p in params.get(name, [])]
+               "-o", f"{work}/out.npy"] + [f"{names.get(p, p)}={work}/{p}.npy" for p in params.get(name, [])]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     got = np.load(f"{work}/out.npy")
     condition = (np.abs(w) @ np.abs(v64) / np.abs(divisor(z) if divisor else z)).max() / np.abs(want).max()

@@ -16,17 +16,27 @@ for name, heads, width in (("q", H, D), ("k", G, D), ("v", G, M)):
 np.save(f"{work}/gamma.npy", np.array([1, 0.5, 0.25, 0.97], np.float32))
 np.save(f"{work}/a.npy", rng.uniform(0, 2, D).astype(np.float32))
 np.save(f"{work}/slope.npy", rng.uniform(0, 1, H).astype(np.float32))
-params = {"retnet": ["gamma"], "ssm_diagonal": ["a"], "alibi": ["slope"]}
+gate = rng.uniform(0, 1, (B, H, n, D)).astype(np.float32) ** 0.25
+gate[:, 1, 20] = 0
+np.save(f"{work}/gates.npy", gate)
+np.save(f"{work}/gate.npy", gate[..., 0])
+np.save(f"{work}/bit.npy", rng.integers(0, 2, (H, n)).astype(np.float32))
+params = {"retnet": ["gamma"], "ssm_diagonal": ["a"], "alibi": ["slope"], "gla": ["gate=gates"], "ssd": ["gate"],
+          "gated_exact": ["bit"]}
 with open(f"{work}/exact.attn", "w") as f:  # nothing is rounded: no division
     f.write("sim = (q·k + 1)^2*(j + 1) + norm2(k); mask = j <= i and j != 3; kernelize; normalize = 1;")
+with open(f"{work}/gated_exact.attn", "w") as f:  # params over tokens as gates, of queries, of keys and in the mask
+    f.write("param bit[H, n]; sim = decay(mod(i, 5) == 0 ? bit[h, i] : 1) * (bit[h, i] + 1) * (q·k + bit[h, j])^2; "
+            "causal; mask = bit[h, j] + j != 1; kernelize; normalize = 1;")
 programs = [f"{examples}/{p}.attn" for p in ("quadratic_causal", "elu_causal", "retnet", "ssm_diagonal", "softmax_causal",
-                                             "alibi")] + [f"{work}/exact.attn"]
+                                             "alibi", "gla", "ssd")] + [f"{work}/exact.attn", f"{work}/gated_exact.attn"]
 
 
 def run(path, more):
     name = os.path.basename(path)[:-5]
-    kind = "_exact" if name == "exact" else ""
-    words = [f"{x}={work}/{x}{kind}.npy" for x in "qkv"] + [f"{x}={work}/{x}.npy" for x in params.get(name, [])]
+    kind = "_exact" if "exact" in name else ""
+    words = [f"{x}={work}/{x}{kind}.npy" for x in "qkv"]
+    words += [f"{x.split('=')[0]}={work}/{x.split('=')[-1]}.npy" for x in params.get(name, [])]
     subprocess.run([attnc, "run", path] + words + ["-o", f"{work}/out.npy"] + more, check=True, stderr=subprocess.DEVNULL)
     return np.load(f"{work}/out.npy")
 
