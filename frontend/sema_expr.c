@@ -221,6 +221,8 @@ name(struct sema *s, const struct ast_expr *e)
     for (size_t k = 0; k < sizeof positions / sizeof *positions; k++)
         if (!strcmp(e->name, positions[k].name))
             return value_number(ir_pos(s->f, positions[k].axis, e->span));
+    if (!strcmp(e->name, "pi"))
+        return value_number(ir_node(s->f, IR_pi, (ir_attr){0}, 0, 0, 0, e->span));
     if (!strcmp(e->name, "v")) {
         diag_error(s->diag, e->span,
                    "the value v cannot be used here: a similarity compares q and k");

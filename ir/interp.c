@@ -338,6 +338,8 @@ eval_leaf(struct interp *x, const struct ir_node *d, struct tensor *out)
     num v = {.f = -INFINITY};
     if (d->op == IR_const)
         v = num_from_q(dom, &x->f->consts[d->attr.id]);
+    else if (d->op == IR_pi)
+        v = num_pi(dom);
     else if (d->op == IR_dim)
         v = num_from_i(dom, x->in->dims[d->attr.id]);
     else if (d->op == IR_size)

@@ -24,6 +24,8 @@ enum num_domain { NUM_F64, NUM_GF };
 num num_apply(enum num_domain dom, enum ir_op op, ir_attr attr, num a, num b, num c);
 num num_from_q(enum num_domain dom, const fmpq_t q);
 num num_from_i(enum num_domain dom, int64_t i);
+/* π: of the field, a number like any other, as π is the root of no polynomial over Q. */
+num num_pi(enum num_domain dom);
 /* A number as a double; of the field, the whole number of least magnitude that it stands for. */
 double num_to_f(enum num_domain dom, num a);
 num num_add(enum num_domain dom, num a, num b);

@@ -251,6 +251,12 @@ num_from_i(enum num_domain dom, int64_t i)
     return (num){.u = i < 0 ? gf_neg(gf_add(m, 1)) : m};
 }
 
+num
+num_pi(enum num_domain dom)
+{
+    return dom == NUM_F64 ? (num){.f = 0x1.921fb54442d18p1} : (num){.u = gf_hash(IR_pi, 0, 0)};
+}
+
 double
 num_to_f(enum num_domain dom, num a)
 {

@@ -115,6 +115,8 @@ leaf_value(struct exec *e, ir_ref n)
         return param_value(e, x);
     if (x->op == IR_const)
         return num_from_q(dom, ir_const_value(e->f, n));
+    if (x->op == IR_pi)
+        return num_pi(dom);
     if (x->op == IR_dim)
         return num_from_i(dom, e->in->dims[x->attr.id]);
     if (x->op == IR_size)

@@ -314,6 +314,20 @@ costly(const struct ir_func *f, ir_ref n)
     return false;
 }
 
+/* True if n is made of positions, sizes, numbers and params, entry by entry. Under sin and cos such
+ * values are not put in tiles: code has them in f64 there. */
+static bool
+is_angle(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (x->op == IR_input || (x->nargs && !(ir_ops[x->op].props & IRP_ELEM)))
+        return false;
+    for (int k = 0; k < x->nargs; k++)
+        if (!is_angle(f, x->arg[k]))
+            return false;
+    return true;
+}
+
 struct bind_list {
     struct tile_bind *at;
     uint32_t n, cap;
@@ -359,6 +373,8 @@ gather_binds(struct sched *s, ir_ref n, uint8_t row, uint8_t col, ir_ref top, st
         bind_add(s, l, b);
         return;
     }
+    if ((op == IR_sin || op == IR_cos) && is_angle(s->f, s->f->nodes[n].arg[0]))
+        return;
     for (int k = 0; k < ir_ops[op].nargs; k++)
         gather_binds(s, s->f->nodes[n].arg[k], row, col, top, l);
 }

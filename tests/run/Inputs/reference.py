@@ -69,6 +69,10 @@ cases = {
     "ssm_diagonal": (lambda q, k, s: np.where(causal, np.einsum(
         "bhid,bhjd,ijd->bhij", q, k, np.exp(-a.astype(np.float64) * np.maximum(pos_i - pos_j, 0)[:, :, None])), 0),
         lambda z: np.ones_like(z)),
+    "cosformer": (lambda q, k, s: np.maximum(q, 0) @ np.swapaxes(np.maximum(k, 0), -1, -2) * np.cos(np.pi / 2 * distance / N),
+                  lambda z: np.maximum(z, 1e-6)),
+    "cosformer_causal": (lambda q, k, s: np.where(causal, np.maximum(q, 0) @ np.swapaxes(np.maximum(k, 0), -1, -2)
+                                                  * np.cos(np.pi / 2 * distance / 4096), 0), lambda z: np.maximum(z, 1e-6)),
     "dot": (lambda q, k, s: s, lambda z: np.maximum(np.abs(z), 1)),
 }
 q = rng.standard_normal((B, H, NQ, D)).astype(np.float32)
