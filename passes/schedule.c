@@ -543,11 +543,12 @@ token_vectors(struct sched *s, ir_ref node, uint8_t axis, uint8_t tokens, tx_ref
 tile_view
 vector_tile(struct sched *s, ir_ref node, uint8_t axis)
 {
-    const struct tile_bind *b = held_find(s, node);
-    if (b)
-        return b->view;
     tx_ref valid, max;
     uint8_t tokens = token_axis(s, node, &valid, &max);
+    for (uint32_t k = s->nheld; k-- > 0;) /* pairs hold query vectors the other way round */
+        if (s->held[k].node == node && s->held[k].row_axis == tokens &&
+            s->held[k].col_axis == axis)
+            return s->held[k].view;
     if (s->f->nodes[node].op == IR_rename) { /* the same tile under another axis name */
         tile_view v = vector_tile(s, s->f->nodes[node].arg[0], s->f->nodes[node].attr.axis);
         hold(s, node, v, tokens, axis);

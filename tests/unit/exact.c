@@ -186,6 +186,22 @@ sim_alternating(const struct exact_pair *p)
     return (p->i - p->j) % 2 ? -dot(p) : dot(p);
 }
 
+/* ((-1)^(i - j) q + roll(q, 1))·k */
+static int64_t
+sim_rolled(const struct exact_pair *p)
+{
+    int64_t s = sim_alternating(p);
+    for (int64_t d = 0; d < p->D; d++)
+        s += p->q[(d + 1) % p->D] * p->k[d];
+    return s;
+}
+
+static int64_t
+most_rolled(int64_t D, int64_t n, int64_t a)
+{
+    return 2 * most_dot(D, n, a);
+}
+
 static int64_t
 sim_far(const struct exact_pair *p)
 {
@@ -297,6 +313,9 @@ const struct exact_program exact_programs[] = {
     {.name = "alternating_scan",
      .text = "sim = (-1)^(i - j) * (q·k); causal; kernelize; normalize = 1;",
      .sim = sim_alternating, .sees = sees_causal, .most = most_dot},
+    {.name = "rolled_scan",
+     .text = "sim = ((-1)^(i - j) * q + roll(q, 1))·k; causal; kernelize; normalize = 1;",
+     .sim = sim_rolled, .sees = sees_causal, .most = most_rolled},
     {.name = "hardmax_causal", .text = "sim = exp(1000 * (q·k)); causal;",
      .sim = sim_far, .sees = sees_causal, .most = most_far, .result = HARDMAX},
 };
