@@ -43,6 +43,8 @@ vector_form(struct sema *s, const struct ast_expr *e, int rule)
         return sema_norm2(s, &x, e->span);
     if (rule == RULE_NORM)
         return value_number(ir_op1(s->f, IR_sqrt, sema_norm2(s, &x, e->span).node, e->span));
+    if (rule == RULE_ROPE || rule == RULE_ROPE_HALF)
+        return sema_rope(s, e, rule == RULE_ROPE ? PAIRS_NEIGHBOURS : PAIRS_HALVES, x);
     if (rule == RULE_ROLL) {
         if (!sema_integer(s, e->arg[1], "the shift of roll", -1000000, 1000000, &n))
             return value_bad;

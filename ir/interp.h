@@ -35,6 +35,10 @@ num num_max(enum num_domain dom, num a, num b);
 void num_monomials(enum num_domain dom, int p, uint32_t mode, const num *x, int64_t step, int64_t n,
                    num *out, int64_t out_step);
 
+/* Every pair of n numbers by a quarter turn, as in op turn. */
+void num_turn(enum num_domain dom, bool halves, const num *x, int64_t step, int64_t n, num *out,
+              int64_t out_step);
+
 /* The values of a run. Tensors are dense, row-major: q [B,H,n_q,D] k [B,G,n,D] v [B,G,n,M];
  * params in their declared shape (rank 0: one number). Query head h reads key head h*G/H.
  * Nothing is copied; all must outlive the run. */

@@ -502,6 +502,18 @@ exec_weights(struct exec *e, const struct tile_stmt *s)
 }
 
 void
+exec_turn(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t n = exec_x(e, s->v[1].cols);
+    for (int64_t r = 0, rows = exec_x(e, s->v[0].rows); r < rows && n > 0; r++) {
+        num *to = exec_at(e, &s->v[0], r, 0);
+        exec_at(e, &s->v[0], r, n - 1);
+        exec_at(e, &s->v[1], r, n - 1);
+        num_turn(e->in->dom, s->num[0] == 1, exec_at(e, &s->v[1], r, 0), 1, n, to, 1);
+    }
+}
+
+void
 exec_outer(struct exec *e, const struct tile_stmt *s)
 {
     int64_t inner = exec_x(e, s->v[2].cols);

@@ -472,6 +472,16 @@ fill_roll(struct sched *s, const struct ir_node *x, tile_view dst, struct stmt_l
     stmt_add(l, b);
 }
 
+static void
+fill_turn(struct sched *s, const struct ir_node *x, tile_view dst, struct stmt_list *l)
+{
+    struct tile_stmt *t = tile_stmt_new(s->p, TILE_turn);
+    t->v[0] = dst;
+    t->v[1] = vector_tile(s, x->arg[0], x->attr.axis);
+    t->num[0] = x->attr.num;
+    stmt_add(l, t);
+}
+
 static void vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens,
                         struct stmt_list *l);
 
@@ -507,6 +517,8 @@ vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t t
         stmt_add(l, map_new(s, TILE_map, dst, node, tokens, axis, dst.rows, dst.cols));
     } else if (x.op == IR_roll) {
         fill_roll(s, &x, dst, l);
+    } else if (x.op == IR_turn) {
+        fill_turn(s, &x, dst, l);
     } else if (x.op == IR_outer || x.op == IR_mono) {
         struct tile_stmt *o = tile_stmt_new(s->p, x.op == IR_outer ? TILE_outer : TILE_mono);
         o->v[0] = dst;

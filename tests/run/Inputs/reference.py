@@ -29,6 +29,14 @@ same_doc = (doc[:, N - NQ:, None] == doc[:, None, :])[:, None]
 slope = rng.uniform(0, 1, H).astype(np.float32)
 gamma = np.array([1e-3, 0.9, 0.99, 1], np.float32)
 a = rng.uniform(0, 3, D).astype(np.float32)
+turn = np.arange(N)[:, None] * 10000.0 ** (-2 * np.arange(D // 2) / D)
+
+
+def rope(x, p):
+    """Pairs of neighbours as complex numbers, turned."""
+    return ((x[..., ::2] + 1j * x[..., 1::2]) * np.exp(1j * turn[p])).view(float).reshape(x.shape)
+
+
 params = {"alibi": ["slope"], "retnet": ["gamma"], "ssm_diagonal": ["a"], "documents": ["doc"]}
 
 
@@ -42,6 +50,7 @@ cases = {
     "gqa": (lambda q, k, s: softmaxed(s / root), None),
     "mqa": (lambda q, k, s: softmaxed(masked(s / root, causal)), None),
     "softmax_causal": (lambda q, k, s: softmaxed(masked(s / root, causal)), None),
+    "rope": (lambda q, k, s: softmaxed(masked(rope(q, pos_i[:, 0]) @ np.swapaxes(rope(k, pos_j[0]), -1, -2) / root, causal)), None),
     "prefix_lm": (lambda q, k, s: softmaxed(masked(s / root, causal | (pos_j < 4))), None),
     "alibi": (lambda q, k, s: softmaxed(masked(s / root - slope[None, :, None, None] * (pos_i - pos_j), causal)), None),
     "window": (lambda q, k, s: softmaxed(masked(s / root, causal & (distance < 32))), None),
