@@ -8,6 +8,7 @@
 #include "codegen/cg.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "ir/interp.h"
 
@@ -357,17 +358,28 @@ ev_elu_plus_one(struct expr *e, struct vm *vm, const struct ir_node *x)
     return NULL;
 }
 
+static bool
+position_walk(const struct expr *e, ir_ref n, bool *seen)
+{
+    const struct ir_node *x = &e->g->f->nodes[n];
+    if (seen[n] || bind_of(e, n))
+        return false;
+    seen[n] = true;
+    for (int k = 0; k < x->nargs; k++)
+        if (position_walk(e, x->arg[k], seen))
+            return true;
+    return x->op == IR_pos;
+}
+
 /* True if n is made of positions, as far as it is not read from a tile. */
 static bool
 reads_position(const struct expr *e, ir_ref n)
 {
-    const struct ir_node *x = &e->g->f->nodes[n];
-    if (bind_of(e, n))
-        return false;
-    for (int k = 0; k < x->nargs; k++)
-        if (reads_position(e, x->arg[k]))
-            return true;
-    return x->op == IR_pos;
+    bool *seen = xmalloc(e->g->f->nnodes);
+    memset(seen, 0, e->g->f->nnodes);
+    bool found = position_walk(e, n, seen);
+    free(seen);
+    return found;
 }
 
 /* sin or cos of what grows with positions: the argument in f64. NULL: any other node. */

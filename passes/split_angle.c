@@ -7,17 +7,35 @@
  * equal angles become equal atoms however they were written. */
 #include "passes/split.h"
 
+#include <stdlib.h>
+
+static ir_ref
+unsigned_walk(struct ir_func *f, ir_ref n, ir_ref *memo)
+{
+    const struct ir_node x = f->nodes[n];
+    if (memo[n])
+        return memo[n];
+    memo[n] = n;
+    if (x.op == IR_neg || x.op == IR_abs)
+        return memo[n] = unsigned_walk(f, x.arg[0], memo);
+    if (x.op != IR_mul && x.op != IR_div)
+        return n;
+    ir_ref a = unsigned_walk(f, x.arg[0], memo), b = unsigned_walk(f, x.arg[1], memo);
+    if (a != x.arg[0] || b != x.arg[1])
+        memo[n] = ir_op2(f, (enum ir_op)x.op, a, b, x.span);
+    return memo[n];
+}
+
 /* n without what its sign alone depends on: cos(w * |i - j|) is cos(w * (i - j)). */
 static ir_ref
 unsigned_angle(struct ir_func *f, ir_ref n)
 {
-    const struct ir_node x = f->nodes[n];
-    if (x.op == IR_neg || x.op == IR_abs)
-        return unsigned_angle(f, x.arg[0]);
-    if (x.op != IR_mul && x.op != IR_div)
-        return n;
-    ir_ref a = unsigned_angle(f, x.arg[0]), b = unsigned_angle(f, x.arg[1]);
-    return a == x.arg[0] && b == x.arg[1] ? n : ir_op2(f, (enum ir_op)x.op, a, b, x.span);
+    ir_ref *memo = xmalloc(sizeof *memo * f->nnodes);
+    for (uint32_t k = 0; k < f->nnodes; k++)
+        memo[k] = 0;
+    ir_ref r = unsigned_walk(f, n, memo);
+    free(memo);
+    return r;
 }
 
 /* True if the first factor of the first term of a sum made by split_node is negative. */
