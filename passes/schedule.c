@@ -219,30 +219,42 @@ node_subst(struct ir_func *f, ir_ref node, ir_ref from, ir_ref to)
 }
 
 static bool
-head_walk(const struct ir_func *f, ir_ref n, bool *seen)
+any_walk(const struct ir_func *f, ir_ref n, node_test *test, bool *seen)
 {
     const struct ir_node *x = &f->nodes[n];
     if (n == 0 || seen[n])
         return false;
     seen[n] = true;
-    if (x->op == IR_pos)
-        return x->attr.axis == AX_h;
-    if (x->op == IR_param)
-        return (x->axes >> AX_h & 1) != 0;
+    if (test(f, n))
+        return true;
     for (int k = 0; k < x->nargs; k++)
-        if (head_walk(f, x->arg[k], seen))
+        if (any_walk(f, x->arg[k], test, seen))
             return true;
     return false;
 }
 
 bool
-depends_on_head(const struct ir_func *f, ir_ref n)
+node_any(const struct ir_func *f, ir_ref n, node_test *test)
 {
     bool *seen = xmalloc(f->nnodes);
     memset(seen, 0, f->nnodes);
-    bool found = head_walk(f, n, seen);
+    bool found = any_walk(f, n, test, seen);
     free(seen);
     return found;
+}
+
+static bool
+reads_head(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    return (x->op == IR_pos && x->attr.axis == AX_h) ||
+           (x->op == IR_param && (x->axes >> AX_h & 1));
+}
+
+bool
+depends_on_head(const struct ir_func *f, ir_ref n)
+{
+    return node_any(f, n, reads_head);
 }
 
 static int
@@ -314,18 +326,13 @@ costly(const struct ir_func *f, ir_ref n)
     return false;
 }
 
-/* True if n is made of positions, sizes, numbers and params, entry by entry. Under sin and cos such
- * values are not put in tiles: code has them in f64 there. */
+/* What an angle is not made of: inputs, and what is no function entry by entry. Under sin and cos
+ * the rest, positions, sizes, numbers and params, is not put in tiles: code has it in f64 there. */
 static bool
-is_angle(const struct ir_func *f, ir_ref n)
+is_no_angle(const struct ir_func *f, ir_ref n)
 {
     const struct ir_node *x = &f->nodes[n];
-    if (x->op == IR_input || (x->nargs && !(ir_ops[x->op].props & IRP_ELEM)))
-        return false;
-    for (int k = 0; k < x->nargs; k++)
-        if (!is_angle(f, x->arg[k]))
-            return false;
-    return true;
+    return x->op == IR_input || (x->nargs && !(ir_ops[x->op].props & IRP_ELEM));
 }
 
 struct bind_list {
@@ -373,7 +380,7 @@ gather_binds(struct sched *s, ir_ref n, uint8_t row, uint8_t col, ir_ref top, st
         bind_add(s, l, b);
         return;
     }
-    if ((op == IR_sin || op == IR_cos) && is_angle(s->f, s->f->nodes[n].arg[0]))
+    if ((op == IR_sin || op == IR_cos) && !node_any(s->f, s->f->nodes[n].arg[0], is_no_angle))
         return;
     for (int k = 0; k < ir_ops[op].nargs; k++)
         gather_binds(s, s->f->nodes[n].arg[k], row, col, top, l);
@@ -482,9 +489,6 @@ fill_turn(struct sched *s, const struct ir_node *x, tile_view dst, struct stmt_l
     stmt_add(l, t);
 }
 
-static void vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens,
-                        struct stmt_list *l);
-
 static void
 fill_cat(struct sched *s, const struct ir_node *x, tile_view dst, uint8_t tokens,
          struct stmt_list *l)
@@ -502,8 +506,8 @@ fill_cat(struct sched *s, const struct ir_node *x, tile_view dst, uint8_t tokens
     }
 }
 
-/* Fills dst, whose rows are tokens, on list l. The node may vary over fewer axes than dst has. */
-static void
+/* The node may vary over fewer axes than dst has. */
+void
 vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens,
             struct stmt_list *l)
 {
@@ -566,6 +570,8 @@ vector_tile(struct sched *s, ir_ref node, uint8_t axis)
         hold(s, node, v, tokens, axis);
         return v;
     }
+    if (s->kept && kept_wants(s, node))
+        return kept_tile(s, node, axis);
     tx_ref cols = tx_axis(s->p, axis);
     tile_view v = local_tile(s, "x", per_head(s, node), max, cols, valid, cols);
     vector_into(s, node, axis, v, tokens, list_for(s, node));
