@@ -2,21 +2,36 @@
  *
  * Positions and sizes stay integers as long as only + - mod and comparisons use them, so masks are
  * exact for any length: of 32 bits, or of 64 where whole constants could make sums leave those.
- * Everything else is the accumulation type. Subexpressions that do not depend on the row are
- * hoisted by LLVM's loop-invariant code motion. */
+ * Everything else is the accumulation type, but for the arguments of sin and cos that positions
+ * make large: those are f64. Subexpressions that do not depend on the row are hoisted by LLVM's
+ * loop-invariant code motion. */
 #include "codegen/cg.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "ir/interp.h"
 
 struct expr {
     struct cg *g;
     const struct cg_point *at;
-    val *memo; /* per node */
+    val *memo;             /* per node */
+    LLVMTypeRef vec;       /* of the values: g->vec, or as many f64 */
+    struct expr *tensors;  /* where vec is wider: what reads memory, in g->vec */
+    struct expr *angles;   /* where it is not: the arguments of sin and cos, made on first use */
 };
 
 static val ev(struct expr *e, ir_ref n);
+
+/* A constant of the type at hand. */
+static val
+number(struct expr *e, double v)
+{
+    val lanes[64], c = LLVMConstReal(LLVMGetElementType(e->vec), v);
+    for (int k = 0; k < e->g->vl; k++)
+        lanes[k] = c;
+    return LLVMConstVector(lanes, (unsigned)e->g->vl);
+}
 
 static val
 splat_i32(struct cg *g, val i64)
@@ -262,8 +277,10 @@ ev_param(struct expr *e, const struct ir_node *x)
     struct cg *g = e->g;
     const struct ir_binding *b = &g->f->bindings[x->attr.num];
     if (g->f->params[x->attr.id].rank == 0) {
-        val d = cg_scalar_param(g, x->attr.id);
-        return cg_splat(g, g->acc == g->f64 ? d : LLVMBuildFPTrunc(g->b, d, g->acc, ""));
+        val d = cg_scalar_param(g, x->attr.id), none = LLVMGetPoison(e->vec);
+        d = e->vec != g->vec || g->acc == g->f64 ? d : LLVMBuildFPTrunc(g->b, d, g->acc, "");
+        d = LLVMBuildInsertElement(g->b, none, d, LLVMConstInt(g->i32, 0, 0), "");
+        return LLVMBuildShuffleVector(g->b, d, none, LLVMConstNull(g->ivec), "");
     }
     return ev_tensor(e, tile_param_arg(g->f, x->attr.id), b->rank, b->ax, b->num, true, false);
 }
@@ -304,7 +321,7 @@ ev_truth(struct expr *e, ir_ref n)
         return x.op == IR_and ? LLVMBuildAnd(g->b, a, b, "") : LLVMBuildOr(g->b, a, b, "");
     }
     val v = ev(e, n); /* a constant, or a truth value kept as a number */
-    return LLVMBuildFCmp(g->b, LLVMRealUNE, v, cg_splat_f(g, 0), "");
+    return LLVMBuildFCmp(g->b, LLVMRealUNE, v, number(e, 0), "");
 }
 
 static val
@@ -320,8 +337,8 @@ ev_powi(struct expr *e, const struct ir_node *x)
             base = LLVMBuildFMul(g->b, base, base, "");
     }
     if (!r)
-        r = cg_splat_f(g, 1);
-    return x->attr.num < 0 ? LLVMBuildFDiv(g->b, cg_splat_f(g, 1), r, "") : r;
+        r = number(e, 1);
+    return x->attr.num < 0 ? LLVMBuildFDiv(g->b, number(e, 1), r, "") : r;
 }
 
 /* elu(y) + 1 is y + 1 or exp(y): without the care that elu takes of its values near 0. NULL: x is
@@ -334,20 +351,62 @@ ev_elu_plus_one(struct expr *e, struct vm *vm, const struct ir_node *x)
         ir_ref n = x->arg[k];
         if (g->f->nodes[n].op != IR_elu || !ir_is_const(g->f, x->arg[!k], 1) || bind_of(e, n))
             continue;
-        val y = ev(e, g->f->nodes[n].arg[0]), up = LLVMBuildFAdd(g->b, y, cg_splat_f(g, 1), "");
-        val positive = LLVMBuildFCmp(g->b, LLVMRealOGT, y, cg_splat_f(g, 0), "");
+        val y = ev(e, g->f->nodes[n].arg[0]), up = LLVMBuildFAdd(g->b, y, number(e, 1), "");
+        val positive = LLVMBuildFCmp(g->b, LLVMRealOGT, y, number(e, 0), "");
         return LLVMBuildSelect(g->b, positive, up, vm_emit(vm, IR_exp, y, NULL), "");
     }
     return NULL;
+}
+
+static bool
+position_walk(const struct expr *e, ir_ref n, bool *seen)
+{
+    const struct ir_node *x = &e->g->f->nodes[n];
+    if (seen[n] || bind_of(e, n))
+        return false;
+    seen[n] = true;
+    for (int k = 0; k < x->nargs; k++)
+        if (position_walk(e, x->arg[k], seen))
+            return true;
+    return x->op == IR_pos;
+}
+
+/* True if n is made of positions, as far as it is not read from a tile. */
+static bool
+reads_position(const struct expr *e, ir_ref n)
+{
+    bool *seen = xmalloc(e->g->f->nnodes);
+    memset(seen, 0, e->g->f->nnodes);
+    bool found = position_walk(e, n, seen);
+    free(seen);
+    return found;
+}
+
+/* sin or cos of what grows with positions: the argument in f64. NULL: any other node. */
+static val
+ev_angle(struct expr *e, struct vm *vm, const struct ir_node *x)
+{
+    struct cg *g = e->g;
+    bool narrow = e->vec == g->vec && g->acc != g->f64;
+    if ((x->op != IR_sin && x->op != IR_cos) || !narrow || !reads_position(e, x->arg[0]))
+        return NULL;
+    if (!e->angles) {
+        struct expr *w = e->angles = xmalloc(sizeof *w);
+        *w = (struct expr){g, e->at, xmalloc(sizeof(val) * g->f->nnodes),
+                           LLVMVectorType(g->f64, (unsigned)g->vl), e, NULL};
+        for (uint32_t k = 0; k < g->f->nnodes; k++)
+            w->memo[k] = NULL;
+    }
+    return vm_angle(vm, (enum ir_op)x->op, ev(e->angles, x->arg[0]));
 }
 
 static val
 ev_elementwise(struct expr *e, const struct ir_node *x)
 {
     struct cg *g = e->g;
-    struct vm vm = {.ctx = g->ctx, .mod = g->mod, .b = g->b, .ty = g->vec, .fma = g->t->fma != 0,
+    struct vm vm = {.ctx = g->ctx, .mod = g->mod, .b = g->b, .ty = e->vec, .fma = g->t->fma != 0,
                     .avx512 = g->t->bits == 512};
-    val simpler = x->op == IR_add ? ev_elu_plus_one(e, &vm, x) : NULL;
+    val simpler = x->op == IR_add ? ev_elu_plus_one(e, &vm, x) : ev_angle(e, &vm, x);
     if (simpler)
         return simpler;
     if (x->op == IR_powi)
@@ -383,12 +442,15 @@ ev_leaf(struct expr *e, ir_ref n, const struct ir_node *x)
     if (x->op == IR_param)
         return ev_param(e, x);
     if (x->op == IR_const)
-        return cg_splat_f(g, num_from_q(NUM_F64, ir_const_value(g->f, n)).f);
+        return number(e, num_from_q(NUM_F64, ir_const_value(g->f, n)).f);
+    if (x->op == IR_pi)
+        return number(e, num_pi(NUM_F64).f);
     if (x->op == IR_ninf)
-        return cg_splat_f(g, -__builtin_inf());
+        return number(e, -__builtin_inf());
     if (x->op == IR_size) {
         tx_ref t = tx_axis((struct tile_prog *)(uintptr_t)g->p, x->attr.axis);
-        return cg_splat(g, LLVMBuildSIToFP(g->b, cg_tx(g, t), g->acc, ""));
+        LLVMTypeRef type = LLVMVectorType(g->i64, (unsigned)g->vl);
+        return LLVMBuildSIToFP(g->b, splat_int(g, type, cg_tx(g, t)), e->vec, "");
     }
     ICE("op %s is not bound to a tile", ir_ops[x->op].name);
 }
@@ -402,12 +464,15 @@ ev(struct expr *e, ir_ref n)
         return e->memo[n];
     val v = NULL;
     const struct tile_bind *b = bind_of(e, n);
-    if (b)
+    bool memory = b || x.op == IR_input || (x.op == IR_param && g->f->params[x.attr.id].rank > 0);
+    if (memory && e->tensors)
+        v = LLVMBuildFPExt(g->b, ev(e->tensors, n), e->vec, "");
+    else if (b)
         v = ev_bind(e, b);
     if (!v && x.op != IR_const && is_integer(g->f, n))
-        v = LLVMBuildSIToFP(g->b, ev_int(e, n, integer_type(g, n, n)), g->vec, "");
+        v = LLVMBuildSIToFP(g->b, ev_int(e, n, integer_type(g, n, n)), e->vec, "");
     else if (!v && (ir_ops[x.op].props & IRP_BOOL))
-        v = LLVMBuildSelect(g->b, ev_truth(e, n), cg_splat_f(g, 1), cg_splat_f(g, 0), "");
+        v = LLVMBuildSelect(g->b, ev_truth(e, n), number(e, 1), number(e, 0), "");
     else if (!v && (ir_ops[x.op].props & IRP_ELEM))
         v = ev_elementwise(e, &x);
     else if (!v)
@@ -419,10 +484,13 @@ ev(struct expr *e, ir_ref n)
 val
 cg_expr(struct cg *g, ir_ref node, const struct cg_point *at)
 {
-    struct expr e = {g, at, xmalloc(sizeof(val) * g->f->nnodes)};
+    struct expr e = {g, at, xmalloc(sizeof(val) * g->f->nnodes), g->vec, NULL, NULL};
     for (uint32_t k = 0; k < g->f->nnodes; k++)
         e.memo[k] = NULL;
     val v = ev(&e, node);
+    if (e.angles)
+        free(e.angles->memo);
+    free(e.angles);
     free(e.memo);
     return v;
 }

@@ -4,6 +4,9 @@
  * tokens are walked as they lie in memory. */
 #include "codegen/cg.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 enum { UNROLL = 4 };
 
 /* What one map statement does with each value. */
@@ -102,12 +105,42 @@ row_map_column(struct cg *g, val col, val mask, void *arg)
     map_rows(g, r->j, r->row, col, mask, 1, NULL);
 }
 
+static bool
+column_walk(const struct ir_func *f, ir_ref n, ir_axes columns, bool *seen)
+{
+    const struct ir_node *x = &f->nodes[n];
+    if (seen[n])
+        return false;
+    seen[n] = true;
+    if ((ir_ops[x->op].props & IRP_TRANS) && x->axes == columns)
+        return true;
+    for (int k = 0; k < x->nargs; k++)
+        if (column_walk(f, x->arg[k], columns, seen))
+            return true;
+    return false;
+}
+
+/* True if the node has a function of the column alone in it, such as the frequencies of rope: it is
+ * evaluated once for all rows if those are looped over inside. */
+static bool
+has_column_function(const struct cg *g, const struct tile_stmt *s)
+{
+    if (s->col_axis == AX_UNIT)
+        return false;
+    bool *seen = xmalloc(g->f->nnodes);
+    memset(seen, 0, g->f->nnodes);
+    bool found = column_walk(g->f, s->node, (ir_axes)1 << s->col_axis, seen);
+    free(seen);
+    return found;
+}
+
 void
 cg_tile_map(struct cg *g, const struct tile_stmt *s)
 {
     struct map_job j = {.s = s, .reduce = KEEP, .store = true};
     val cols = cg_tx(g, s->cols);
-    if (s->row_axis != AX_UNIT && s->col_axis != AX_i && s->col_axis != AX_j) {
+    bool by_rows = !has_column_function(g, s);
+    if (by_rows && s->row_axis != AX_UNIT && s->col_axis != AX_i && s->col_axis != AX_j) {
         struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->rows), cg_i(g, 1));
         j.next = cg_tx(g, s->rows);
         struct row_map r = {&j, l.iv};

@@ -341,3 +341,53 @@ cg_tile_checkzero(struct cg *g, const struct tile_stmt *s)
     cg_end(g, &l);
     cg_fi(g, after);
 }
+
+/* ---- quarter turns of pairs ---- */
+
+struct turn_job {
+    const struct tile_stmt *s;
+    val row, half;     /* half: how far apart the two of a pair are, NULL: neighbours */
+};
+
+/* -y, x, -y, x ... of x, y, x, y ...; past the valid lanes there are zeros. */
+static val
+turn_neighbours(struct cg *g, val v)
+{
+    val lanes[64];
+    for (int k = 0; k < g->vl; k++)
+        lanes[k] = LLVMConstInt(g->i32, (unsigned)(k % 2 ? k - 1 : g->vl + k + 1), 0);
+    val order = LLVMConstVector(lanes, (unsigned)g->vl);
+    return LLVMBuildShuffleVector(g->b, v, LLVMBuildFNeg(g->b, v, ""), order, "");
+}
+
+static void
+turn_column(struct cg *g, val col, val mask, void *arg)
+{
+    const struct turn_job *j = arg;
+    const tile_view *v = j->s->v;
+    val x = cg_get(g, &v[1], j->row, col, mask);
+    if (!j->half) {
+        cg_put(g, turn_neighbours(g, x), &v[0], j->row, col, mask);
+        return;
+    }
+    val other = cg_add(g, col, j->half), y = cg_get(g, &v[1], j->row, other, mask);
+    cg_put(g, LLVMBuildFNeg(g->b, y, ""), &v[0], j->row, col, mask);
+    cg_put(g, x, &v[0], j->row, other, mask);
+}
+
+void
+cg_tile_turn(struct cg *g, const struct tile_stmt *s)
+{
+    val cols = cg_tx(g, s->v[1].cols), half = LLVMBuildSDiv(g->b, cols, cg_i(g, 2), "");
+    val odd = LLVMBuildICmp(g->b, LLVMIntNE, cols, cg_mul(g, half, cg_i(g, 2)), "");
+    struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->v[0].rows), cg_i(g, 1));
+    struct turn_job j = {s, l.iv, s->num[0] == 1 ? half : NULL};
+    cg_columns(g, j.half ? half : cols, turn_column, &j);
+    if (j.half) {
+        LLVMBasicBlockRef after = cg_if(g, odd);
+        val last = cg_view_addr(g, &s->v[0], l.iv, cg_sub(g, cols, cg_i(g, 1)));
+        cg_store(g, LLVMConstReal(g->acc, 0), last);
+        cg_fi(g, after);
+    }
+    cg_end(g, &l);
+}

@@ -36,4 +36,8 @@ bool vm_knows(enum ir_op op);
  * end of another block of the same function. */
 LLVMValueRef vm_emit(struct vm *v, enum ir_op op, LLVMValueRef x, LLVMValueRef y);
 
+/* sin or cos (op) of x, which has as many lanes as v->ty but of double: large angles keep the
+ * digits that their rounding to float would take. The result, of type v->ty, is rounded once. */
+LLVMValueRef vm_angle(struct vm *v, enum ir_op op, LLVMValueRef x);
+
 #endif

@@ -322,3 +322,13 @@ vm_cos(struct vm *v, val x, val y)
 {
     return vmb_via_double(v, cos_op, x, y);
 }
+
+val
+vm_angle(struct vm *v, enum ir_op op, val x)
+{
+    struct vm w = vmb_wide(v);
+
+    if (vmb_double(v))
+        return vm_emit(v, op, x, NULL);
+    return LLVMBuildFPTrunc(v->b, sin_wide(&w, x, op == IR_cos, true), v->ty, "");
+}

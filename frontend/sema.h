@@ -126,6 +126,10 @@ struct value sema_outer(struct sema *s, const struct ast_expr *e, struct value a
 /* W @ x: a param with two indexes left, and a vector. */
 struct value sema_matmul(struct sema *s, const struct ast_expr *e, struct value w, struct value x);
 
+/* sema_rope.c: rope(x, p) or rope(x, p, base) with x judged already, a vector. */
+struct value sema_rope(struct sema *s, const struct ast_expr *e, enum ir_pairs pairs,
+                       struct value x);
+
 /* sema_expr.c: judges an expression; reports and returns VALUE_BAD on errors. */
 struct value sema_expr(struct sema *s, const struct ast_expr *e);
 /* As a number / truth value, with an error that says what it is for otherwise (0 on errors). */
@@ -171,6 +175,8 @@ enum sema_rule {
     RULE_NORM2,
     RULE_SYMPOW,
     RULE_ROLL,
+    RULE_ROPE,
+    RULE_ROPE_HALF,
     RULE_DECAY
 };
 

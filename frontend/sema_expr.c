@@ -44,6 +44,8 @@ vector_form(struct sema *s, const struct ast_expr *e, int rule)
         return sema_norm2(s, &x, e->span);
     if (rule == RULE_NORM)
         return value_number(ir_op1(s->f, IR_sqrt, sema_norm2(s, &x, e->span).node, e->span));
+    if (rule == RULE_ROPE || rule == RULE_ROPE_HALF)
+        return sema_rope(s, e, rule == RULE_ROPE ? PAIRS_NEIGHBOURS : PAIRS_HALVES, x);
     if (rule == RULE_ROLL) {
         if (!sema_integer(s, e->arg[1], "the shift of roll", -1000000, 1000000, &n))
             return value_bad;
@@ -275,6 +277,8 @@ name(struct sema *s, const struct ast_expr *e)
     for (size_t k = 0; k < sizeof positions / sizeof *positions; k++)
         if (!strcmp(e->name, positions[k].name))
             return value_number(ir_pos(s->f, positions[k].axis, e->span));
+    if (!strcmp(e->name, "pi"))
+        return value_number(ir_node(s->f, IR_pi, (ir_attr){0}, 0, 0, 0, e->span));
     if (!strcmp(e->name, "v")) {
         diag_error(s->diag, e->span,
                    "the value v cannot be used here: a similarity compares q and k");

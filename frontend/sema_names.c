@@ -10,10 +10,10 @@ const struct sema_function sema_functions[] = {
 const int sema_function_count = sizeof sema_functions / sizeof *sema_functions;
 
 static const char *const reserved[] = {"q", "k", "v",   "out", "i",  "j",   "h",
-                                       "b", "n", "n_q", "z",   "or", "and", "not"};
+                                       "b", "n", "n_q", "z",   "pi", "or",  "and", "not"};
 
 /* Those that an expression may use. */
-static const char *const built_in[] = {"q", "k", "i", "j", "h", "b"};
+static const char *const built_in[] = {"q", "k", "i", "j", "h", "b", "pi"};
 
 int
 sema_dim(const struct sema *s, const char *name)

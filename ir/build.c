@@ -416,6 +416,12 @@ ir_roll(struct ir_func *f, uint8_t axis, int shift, ir_ref a, span_t at)
 }
 
 ir_ref
+ir_turn(struct ir_func *f, uint8_t axis, enum ir_pairs pairs, ir_ref a, span_t at)
+{
+    return ir_node(f, IR_turn, (ir_attr){.num = (int32_t)pairs, .axis = axis}, a, 0, 0, at);
+}
+
+ir_ref
 ir_with_args(struct ir_func *f, ir_ref n, const ir_ref arg[3])
 {
     struct ir_node old = f->nodes[n];

@@ -361,7 +361,8 @@ eval_leaf(struct interp *x, const struct ir_node *d, struct tensor *out)
         return eval_input(x, d->attr.num, out);
     if (d->op == IR_param)
         return eval_param(x, d, out);
-    if (d->op == IR_pos && d->attr.axis == AX_j) {
+    bool scalar = d->attr.axis == AX_b || d->attr.axis == AX_h || d->attr.axis == AX_i;
+    if (d->op == IR_pos && !scalar) {
         for (int64_t e = 0; e < out->count; e++)
             out->data[e] = num_from_i(dom, e);
         return true;
@@ -369,6 +370,8 @@ eval_leaf(struct interp *x, const struct ir_node *d, struct tensor *out)
     num v = {.f = -INFINITY};
     if (d->op == IR_const)
         v = num_from_q(dom, &x->f->consts[d->attr.id]);
+    else if (d->op == IR_pi)
+        v = num_pi(dom);
     else if (d->op == IR_dim)
         v = num_from_i(dom, x->in->dims[d->attr.id]);
     else if (d->op == IR_size)
@@ -407,6 +410,8 @@ structure_vector(struct interp *x, const struct ir_node *d, const num *a, int64_
     } else if (d->op == IR_roll) {
         for (int64_t k = 0; k < n; k++)
             out[k * so] = a[(((k + d->attr.num) % n + n) % n) * sa];
+    } else if (d->op == IR_turn) {
+        num_turn(x->in->dom, d->attr.num == PAIRS_HALVES, a, sa, n, out, so);
     } else if (d->op == IR_cat) {
         for (int64_t k = 0; k < n; k++)
             out[k * so] = a[k * sa];
@@ -425,7 +430,7 @@ eval_structure(struct interp *x, ir_ref ref, struct tensor *out)
 {
     const struct ir_node *d = &x->f->nodes[ref];
     uint8_t axis = d->op == IR_mono || d->op == IR_rename ? d->attr.axis2
-                 : d->op == IR_roll ? d->attr.axis : (uint8_t)d->attr.id;
+                 : d->op == IR_roll || d->op == IR_turn ? d->attr.axis : (uint8_t)d->attr.id;
     struct walk w = {0};
     int64_t so, sa, sb = 0;
     ir_ref ra = d->arg[0], rb = d->nargs > 1 ? d->arg[1] : d->arg[0];

@@ -24,6 +24,8 @@ enum num_domain { NUM_F64, NUM_GF };
 num num_apply(enum num_domain dom, enum ir_op op, ir_attr attr, num a, num b, num c);
 num num_from_q(enum num_domain dom, const fmpq_t q);
 num num_from_i(enum num_domain dom, int64_t i);
+/* π: of the field, a number like any other, as π is the root of no polynomial over Q. */
+num num_pi(enum num_domain dom);
 /* A number as a double; of the field, the whole number of least magnitude that it stands for. */
 double num_to_f(enum num_domain dom, num a);
 num num_add(enum num_domain dom, num a, num b);
@@ -32,6 +34,10 @@ num num_max(enum num_domain dom, num a, num b);
 /* The monomials of degree p of n numbers, lexicographic; mode as in op mono (ir_attr.id). */
 void num_monomials(enum num_domain dom, int p, uint32_t mode, const num *x, int64_t step, int64_t n,
                    num *out, int64_t out_step);
+
+/* Every pair of n numbers by a quarter turn, as in op turn. */
+void num_turn(enum num_domain dom, bool halves, const num *x, int64_t step, int64_t n, num *out,
+              int64_t out_step);
 
 /* The values of a run. Tensors are dense, row-major: q [B,H,n_q,D] k [B,G,n,D] v [B,G,n,M];
  * params in their declared shape (rank 0: one number). Query head h reads key head h*G/H.

@@ -309,6 +309,27 @@ ir_axis_size(const struct ir_func *f, uint8_t axis, const int64_t *dim_sizes)
     return n > SIZE_LIMIT ? -1 : (int64_t)n;
 }
 
+int64_t
+ir_axis_fixed(const struct ir_func *f, uint8_t axis)
+{
+    if (axis == AX_UNIT)
+        return 1;
+    const struct ir_axis *x = &f->axes[axis];
+    if (x->kind == AXK_BASE)
+        return f->dims[x->dim].size ? f->dims[x->dim].size : -1;
+    if (ir_axis_fixed(f, x->p) < 0)
+        return -1;
+    if ((x->kind == AXK_OUTER || x->kind == AXK_CAT) && ir_axis_fixed(f, x->r) < 0)
+        return -1;
+    struct arena *scratch = arena_new();
+    int64_t *sizes = ARENA_ARRAY(scratch, int64_t, f->ndims);
+    for (uint32_t k = 0; k < f->ndims; k++)
+        sizes[k] = f->dims[k].size;
+    int64_t n = ir_axis_size(f, axis, sizes);
+    arena_free(scratch);
+    return n;
+}
+
 /* ---- sides ---- */
 
 enum ir_side

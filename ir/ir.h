@@ -94,7 +94,7 @@ struct ir_param {
  *   RAT    id = constant  DIM    id = dimension       INT num      AXIS axis
  *   RENAME axis -> axis2  MONO   axis, axis2 = result, num = degree, id: 0 plain, 1 times
  * r!/alpha!, 2 times its root CAT    axis, axis2 (AX_UNIT: scalar operand), id = result axis OUTER
- * axis, axis2, id = result axis               ROLL  axis, num = shift */
+ * axis, axis2, id = result axis               ROLL  axis, num = shift (turn: enum ir_pairs) */
 typedef struct ir_attr {
     uint32_t id;
     int32_t num;
@@ -108,6 +108,10 @@ struct ir_node {
     ir_axes axes;
     span_t span;
 };
+
+/* Which entries of a vector of length D make pairs: 2t and 2t + 1, or t and t + floor(D/2). The
+ * last of an odd number has no partner. */
+enum ir_pairs { PAIRS_NEIGHBOURS, PAIRS_HALVES };
 
 /* How a param is indexed at one use: index k of the param runs over axis ax[k], or is the
  * constant num[k] where ax[k] == AX_UNIT. Axes i and j index by position (i + n - n_q, j); where
@@ -184,6 +188,8 @@ bool ir_axes_full(const struct ir_func *f);
 /* Number of entries for given sizes of the dims (indexed like f->dims), or -1 on overflow past
  * 2^62. */
 int64_t ir_axis_size(const struct ir_func *f, uint8_t axis, const int64_t *dim_sizes);
+/* Number of entries if every dim the axis is made of is fixed, else -1. AX_UNIT: 1. */
+int64_t ir_axis_fixed(const struct ir_func *f, uint8_t axis);
 
 /* Which side of the pairing a node varies with (b, h and vector axes do not count). */
 enum ir_side { SIDE_NEUTRAL = 0, SIDE_QUERY = 1, SIDE_KEY = 2, SIDE_MIXED = 3 };
@@ -203,6 +209,7 @@ ir_ref ir_input(struct ir_func *f, int which, span_t at);            /* q: bhid 
 ir_ref ir_const_q(struct ir_func *f, const fmpq_t q, span_t at);
 ir_ref ir_const_i(struct ir_func *f, long num, long den, span_t at);
 ir_ref ir_dimval(struct ir_func *f, uint16_t dim, span_t at);
+/* The position of a token on i or j, the number of the head or batch, the index of an entry. */
 ir_ref ir_pos(struct ir_func *f, uint8_t axis, span_t at);
 ir_ref ir_param_use(struct ir_func *f, uint32_t param, const struct ir_binding *b, span_t at);
 ir_ref ir_powi(struct ir_func *f, ir_ref a, int n, span_t at);
@@ -220,6 +227,8 @@ ir_ref ir_mono(struct ir_func *f, uint8_t axis, int degree, bool weighted, ir_re
 ir_ref ir_cat(struct ir_func *f, ir_ref a, uint8_t ax_a, ir_ref b, uint8_t ax_b, span_t at);
 ir_ref ir_outer(struct ir_func *f, ir_ref a, uint8_t ax_a, ir_ref b, uint8_t ax_b, span_t at);
 ir_ref ir_roll(struct ir_func *f, uint8_t axis, int shift, ir_ref a, span_t at);
+/* Every pair (x, y) of the vector by a quarter turn: (-y, x); what has no partner becomes 0. */
+ir_ref ir_turn(struct ir_func *f, uint8_t axis, enum ir_pairs pairs, ir_ref a, span_t at);
 /* Rebuilds node n with other operands (same op, attr, span). */
 ir_ref ir_with_args(struct ir_func *f, ir_ref n, const ir_ref arg[3]);
 /* True if n is that constant. */

@@ -251,6 +251,12 @@ num_from_i(enum num_domain dom, int64_t i)
     return (num){.u = i < 0 ? gf_neg(gf_add(m, 1)) : m};
 }
 
+num
+num_pi(enum num_domain dom)
+{
+    return dom == NUM_F64 ? (num){.f = 0x1.921fb54442d18p1} : (num){.u = gf_hash(IR_pi, 0, 0)};
+}
+
 double
 num_to_f(enum num_domain dom, num a)
 {
@@ -311,4 +317,19 @@ num_monomials(enum num_domain dom, int p, uint32_t mode, const num *x, int64_t s
         for (; k < p; k++)
             a[k] = v;
     }
+}
+
+void
+num_turn(enum num_domain dom, bool halves, const num *x, int64_t step, int64_t n, num *out,
+         int64_t out_step)
+{
+    const int64_t pairs = n / 2, apart = halves ? pairs : 1;
+    for (int64_t k = 0; k < pairs; k++) {
+        int64_t first = halves ? k : 2 * k, second = first + apart;
+        num y = x[second * step];
+        out[first * out_step] = num_apply(dom, IR_neg, (ir_attr){0}, y, y, y);
+        out[second * out_step] = x[first * step];
+    }
+    if (n % 2)
+        out[(n - 1) * out_step] = num_from_i(dom, 0);
 }

@@ -135,6 +135,8 @@ leaf_value(struct exec *e, ir_ref n)
         return param_value(e, x);
     if (x->op == IR_const)
         return num_from_q(dom, ir_const_value(e->f, n));
+    if (x->op == IR_pi)
+        return num_pi(dom);
     if (x->op == IR_dim)
         return num_from_i(dom, e->in->dims[x->attr.id]);
     if (x->op == IR_size)
@@ -447,6 +449,18 @@ exec_weights(struct exec *e, const struct tile_stmt *s)
     EACH(e, &s->v[0], r, c) {
         num *v = exec_at(e, &s->v[0], r, c);
         *v = num_mul(e->in->dom, *v, weight_of(e, s->v[1].buf, lo + (s->num[0] ? c : r) / w));
+    }
+}
+
+void
+exec_turn(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t n = exec_x(e, s->v[1].cols);
+    for (int64_t r = 0, rows = exec_x(e, s->v[0].rows); r < rows && n > 0; r++) {
+        num *to = exec_at(e, &s->v[0], r, 0);
+        exec_at(e, &s->v[0], r, n - 1);
+        exec_at(e, &s->v[1], r, n - 1);
+        num_turn(e->in->dom, s->num[0] == 1, exec_at(e, &s->v[1], r, 0), 1, n, to, 1);
     }
 }
 

@@ -73,7 +73,8 @@ static void
 add_fixed(struct exec *e, const struct tile_stmt *s)
 {
     if (s->op == TILE_colscale || s->op == TILE_rowscale || s->op == TILE_scale ||
-        s->op == TILE_weights || s->op == TILE_outer || s->op == TILE_add)
+        s->op == TILE_weights || s->op == TILE_outer || s->op == TILE_add ||
+        s->op == TILE_turn)
         e->count->other += elements(e, &s->v[0]);
     else if (s->op == TILE_colsum)
         e->count->other += elements(e, &s->v[1]);

@@ -285,6 +285,7 @@ static const struct {
     [TILE_table] = {{2}, {TILE_MAX_DEGREE}},
     [TILE_features] = {{2, 0}, {TILE_MAX_DEGREE, 1}},
     [TILE_weights] = {{0}, {1}},
+    [TILE_turn] = {{0}, {1}},
     [TILE_mono] = {{1, 0}, {TILE_MAX_DEGREE, 2}},
 };
 

@@ -24,28 +24,6 @@ axis_text(const struct ir_func *f, uint8_t axis, struct arena *a)
 
 /* ---- extents ---- */
 
-/* The number of entries if every dim it is made of is fixed, else -1. */
-static int64_t
-fixed_size(const struct ir_func *f, uint8_t axis)
-{
-    if (axis == AX_UNIT)
-        return 1;
-    const struct ir_axis *x = &f->axes[axis];
-    if (x->kind == AXK_BASE)
-        return f->dims[x->dim].size ? f->dims[x->dim].size : -1;
-    if (fixed_size(f, x->p) < 0)
-        return -1;
-    if ((x->kind == AXK_OUTER || x->kind == AXK_CAT) && fixed_size(f, x->r) < 0)
-        return -1;
-    struct arena *scratch = arena_new();
-    int64_t *sizes = ARENA_ARRAY(scratch, int64_t, f->ndims);
-    for (uint32_t k = 0; k < f->ndims; k++)
-        sizes[k] = f->dims[k].size;
-    int64_t n = ir_axis_size(f, axis, sizes);
-    arena_free(scratch);
-    return n;
-}
-
 static uint8_t
 strip_copies(const struct ir_func *f, uint8_t axis)
 {
@@ -65,14 +43,14 @@ runs_over(const struct ir_func *f, uint8_t axis, uint16_t dim)
         return true;
     if ((base == AX_i && dim == DIM_N) || (base == AX_h && dim == DIM_G))
         return true;
-    return f->dims[dim].size > 0 && fixed_size(f, base) == f->dims[dim].size;
+    return f->dims[dim].size > 0 && ir_axis_fixed(f, base) == f->dims[dim].size;
 }
 
 static bool
 same_extent(const struct ir_func *f, uint8_t p, uint8_t r)
 {
     uint8_t x = strip_copies(f, p), y = strip_copies(f, r);
-    return x == y || (fixed_size(f, x) >= 0 && fixed_size(f, x) == fixed_size(f, y));
+    return x == y || (ir_axis_fixed(f, x) >= 0 && ir_axis_fixed(f, x) == ir_axis_fixed(f, y));
 }
 
 /* ---- attributes ---- */
@@ -149,6 +127,8 @@ check_unary_shape(const struct ir_func *f, const struct ir_node *n, struct arena
     const char *from = axis_text(f, at.axis, a);
     if (!has_axis(f, n->arg[0], at.axis))
         return arena_printf(a, "the operand has no axis %s", from);
+    if (n->op == IR_turn)
+        return at.num < PAIRS_NEIGHBOURS || at.num > PAIRS_HALVES ? "the pairs are 0 or 1" : NULL;
     if (n->op == IR_roll)
         return at.num < -IR_MAX_ROLL || at.num > IR_MAX_ROLL ? "the shift is too large" : NULL;
     const char *to = axis_text(f, at.axis2, a);

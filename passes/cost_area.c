@@ -87,6 +87,8 @@ leaf(const struct rows *x, const struct ir_node *n, int64_t i, int64_t j)
                : n->op == IR_pos ? (double)(n->attr.axis == AX_i ? i : j) : -INFINITY;
     if (n->op == IR_const && x->large && fmpq_cmp_si(&f->consts[n->attr.id], x->large) == 0)
         v = (double)x->instead;
+    else if (n->op == IR_pi)
+        return num_pi(NUM_F64);
     else if (n->op == IR_const)
         return num_from_q(NUM_F64, &f->consts[n->attr.id]);
     return (num){.f = v};

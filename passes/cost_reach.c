@@ -1,6 +1,7 @@
 /* How far from the first token a mask's numbers make themselves felt. */
 #include <math.h>
 
+#include "ir/interp.h"
 #include "passes/cost.h"
 
 enum { MAX_SLOPES = 32 };
@@ -24,6 +25,8 @@ leaf(const struct reach *r, ir_ref n)
     const struct ir_node *x = &r->f->nodes[n];
     if (x->op == IR_param)
         return fabs((double)r->at[r->f->ndims + x->attr.id]);
+    if (x->op == IR_pi)
+        return num_pi(NUM_F64).f;
     if (x->op == IR_dim)
         return r->varies[n] ? 0 : fabs((double)r->at[x->attr.id]);
     if (x->op != IR_const)

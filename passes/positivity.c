@@ -56,8 +56,8 @@ sign_of(const struct ir_func *f, ir_ref n)
     const struct ir_node *x = &f->nodes[n];
     if (x->op == IR_const)
         return sign_const(ir_const_value(f, n));
-    if (x->op == IR_dim || x->op == IR_size || x->op == IR_exp || x->op == IR_sigmoid ||
-        x->op == IR_softplus)
+    if (x->op == IR_dim || x->op == IR_size || x->op == IR_pi || x->op == IR_exp ||
+        x->op == IR_sigmoid || x->op == IR_softplus)
         return POSITIVE;
     if (x->op == IR_relu || x->op == IR_abs || x->op == IR_sqrt)
         return x->op == IR_sqrt && sign_of(f, x->arg[0]) == POSITIVE ? POSITIVE : NONNEG;

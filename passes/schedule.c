@@ -219,30 +219,42 @@ node_subst(struct ir_func *f, ir_ref node, ir_ref from, ir_ref to)
 }
 
 static bool
-head_walk(const struct ir_func *f, ir_ref n, bool *seen)
+any_walk(const struct ir_func *f, ir_ref n, node_test *test, bool *seen)
 {
     const struct ir_node *x = &f->nodes[n];
     if (n == 0 || seen[n])
         return false;
     seen[n] = true;
-    if (x->op == IR_pos)
-        return x->attr.axis == AX_h;
-    if (x->op == IR_param)
-        return (x->axes >> AX_h & 1) != 0;
+    if (test(f, n))
+        return true;
     for (int k = 0; k < x->nargs; k++)
-        if (head_walk(f, x->arg[k], seen))
+        if (any_walk(f, x->arg[k], test, seen))
             return true;
     return false;
 }
 
 bool
-depends_on_head(const struct ir_func *f, ir_ref n)
+node_any(const struct ir_func *f, ir_ref n, node_test *test)
 {
     bool *seen = xmalloc(f->nnodes);
     memset(seen, 0, f->nnodes);
-    bool found = head_walk(f, n, seen);
+    bool found = any_walk(f, n, test, seen);
     free(seen);
     return found;
+}
+
+static bool
+reads_head(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    return (x->op == IR_pos && x->attr.axis == AX_h) ||
+           (x->op == IR_param && (x->axes >> AX_h & 1));
+}
+
+bool
+depends_on_head(const struct ir_func *f, ir_ref n)
+{
+    return node_any(f, n, reads_head);
 }
 
 static int
@@ -314,6 +326,15 @@ costly(const struct ir_func *f, ir_ref n)
     return false;
 }
 
+/* What an angle is not made of: inputs, and what is no function entry by entry. Under sin and cos
+ * the rest, positions, sizes, numbers and params, is not put in tiles: code has it in f64 there. */
+static bool
+is_no_angle(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    return x->op == IR_input || (x->nargs && !(ir_ops[x->op].props & IRP_ELEM));
+}
+
 struct bind_list {
     struct tile_bind *at;
     uint32_t n, cap;
@@ -359,6 +380,8 @@ gather_binds(struct sched *s, ir_ref n, uint8_t row, uint8_t col, ir_ref top, st
         bind_add(s, l, b);
         return;
     }
+    if ((op == IR_sin || op == IR_cos) && !node_any(s->f, s->f->nodes[n].arg[0], is_no_angle))
+        return;
     for (int k = 0; k < ir_ops[op].nargs; k++)
         gather_binds(s, s->f->nodes[n].arg[k], row, col, top, l);
 }
@@ -456,8 +479,15 @@ fill_roll(struct sched *s, const struct ir_node *x, tile_view dst, struct stmt_l
     stmt_add(l, b);
 }
 
-static void vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens,
-                        struct stmt_list *l);
+static void
+fill_turn(struct sched *s, const struct ir_node *x, tile_view dst, struct stmt_list *l)
+{
+    struct tile_stmt *t = tile_stmt_new(s->p, TILE_turn);
+    t->v[0] = dst;
+    t->v[1] = vector_tile(s, x->arg[0], x->attr.axis);
+    t->num[0] = x->attr.num;
+    stmt_add(l, t);
+}
 
 static void
 fill_cat(struct sched *s, const struct ir_node *x, tile_view dst, uint8_t tokens,
@@ -476,8 +506,8 @@ fill_cat(struct sched *s, const struct ir_node *x, tile_view dst, uint8_t tokens
     }
 }
 
-/* Fills dst, whose rows are tokens, on list l. The node may vary over fewer axes than dst has. */
-static void
+/* The node may vary over fewer axes than dst has. */
+void
 vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens,
             struct stmt_list *l)
 {
@@ -491,6 +521,8 @@ vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t t
         stmt_add(l, map_new(s, TILE_map, dst, node, tokens, axis, dst.rows, dst.cols));
     } else if (x.op == IR_roll) {
         fill_roll(s, &x, dst, l);
+    } else if (x.op == IR_turn) {
+        fill_turn(s, &x, dst, l);
     } else if (x.op == IR_outer || x.op == IR_mono) {
         struct tile_stmt *o = tile_stmt_new(s->p, x.op == IR_outer ? TILE_outer : TILE_mono);
         o->v[0] = dst;
@@ -527,16 +559,19 @@ token_vectors(struct sched *s, ir_ref node, uint8_t axis, uint8_t tokens, tx_ref
 tile_view
 vector_tile(struct sched *s, ir_ref node, uint8_t axis)
 {
-    const struct tile_bind *b = held_find(s, node);
-    if (b)
-        return b->view;
     tx_ref valid, max;
     uint8_t tokens = token_axis(s, node, &valid, &max);
+    for (uint32_t k = s->nheld; k-- > 0;) /* pairs hold query vectors the other way round */
+        if (s->held[k].node == node && s->held[k].row_axis == tokens &&
+            s->held[k].col_axis == axis)
+            return s->held[k].view;
     if (s->f->nodes[node].op == IR_rename) { /* the same tile under another axis name */
         tile_view v = vector_tile(s, s->f->nodes[node].arg[0], s->f->nodes[node].attr.axis);
         hold(s, node, v, tokens, axis);
         return v;
     }
+    if (s->kept && kept_wants(s, node))
+        return kept_tile(s, node, axis);
     tx_ref cols = tx_axis(s->p, axis);
     tile_view v = local_tile(s, "x", per_head(s, node), max, cols, valid, cols);
     vector_into(s, node, axis, v, tokens, list_for(s, node));

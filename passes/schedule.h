@@ -50,6 +50,7 @@ struct sched {
                                        * so many planes, this one is the current head's; 0: one */
     tx_ref any_head;                  /* what the key side says for h then, on which it does not
                                        * depend; 0: at[1] */
+    struct kept_keys *kept;           /* of schedule stream; NULL: key vectors are made per tile */
     int names;                        /* counter for buffer names */
     bool whole_gates;                 /* gates are those of all tokens, in shared buffers that
                                        * schedule_gates fills; else of the key tile, which ends with
@@ -104,8 +105,25 @@ struct tile_stmt *map_new(struct sched *s, enum tile_op op, tile_view v0, ir_ref
 
 /* A tile [tokens, entries] of a one-sided vector node over axis a, filled on its side's list. */
 tile_view vector_tile(struct sched *s, ir_ref node, uint8_t axis);
+/* Fills dst, whose rows are tokens, on list l, with such a vector. */
+void vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens,
+                 struct stmt_list *l);
 /* V of the current key tile, copied where whole vectors of it could run past its rows. */
 tile_view value_tile(struct sched *s);
+/* ---- vectors of keys that are made once for all queries (stream_keys.c) ---- */
+enum { MAX_KEPT = 16 };
+struct kept_keys {
+    struct tile_bind at[MAX_KEPT];    /* node, its buffer in shared memory, its axes */
+    int n;
+    tx_ref keep;                      /* 1 where they are made once, 0 where in every tile */
+};
+/* True if such a vector costs enough to be kept. */
+bool kept_wants(const struct sched *s, ir_ref node);
+/* Its tile, copied from what was kept or made anew, as the sizes have it; on s->key. */
+tile_view kept_tile(struct sched *s, ir_ref node, uint8_t axis);
+/* Appends the phase that makes them. Nothing is held afterwards. */
+void kept_phase(struct sched *s, uint32_t var_b, struct stmt_list *phases);
+
 /* Fills and holds a tile [keys, queries] of a sum over a vector axis that pairs both sides.
  * (schedule_pairs.c) */
 void schedule_pair_sum(struct sched *s, ir_ref n);
@@ -128,6 +146,9 @@ int product_factors(const struct ir_func *f, ir_ref n, ir_ref *out, int max);
 ir_ref product_of(struct ir_func *f, const ir_ref *factors, int n);
 /* node with every occurrence of from replaced by to, except inside sums over keys. */
 ir_ref node_subst(struct ir_func *f, ir_ref node, ir_ref from, ir_ref to);
+/* True if n or a node below it passes the test. */
+typedef bool node_test(const struct ir_func *f, ir_ref n);
+bool node_any(const struct ir_func *f, ir_ref n, node_test *test);
 /* True if n reads something per query head other than the inputs themselves. */
 bool depends_on_head(const struct ir_func *f, ir_ref n);
 /* All reductions over axis j that root reaches from the outside: not those inside another one.

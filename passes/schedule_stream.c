@@ -17,11 +17,14 @@
  * wholly visible evaluates no mask, one that is partly visible does, one that is hidden costs a few
  * integer operations, and none at all outside the ranges of keys that the mask leaves. */
 #include "passes/mask.h"
+#include "passes/rewrite.h"
 #include "passes/rows.h"
 
 enum { MAX_SUMS = 16 };
 /* Fewer tasks than FEW_TASKS are split, into parts of at least SPLIT_TILES key tiles. */
 enum { FEW_TASKS = 8, SPLIT_TILES = 2 };
+/* Keys that fewer query tiles read are not worth a phase of their own. */
+enum { FEW_READERS = 3 };
 
 /* One sum over keys: weights w, times v if `values`; or a maximum. */
 struct key_sum {
@@ -42,6 +45,7 @@ struct stream {
     struct rows rows;
     tx_ref splits;         /* of the keys, 1 where there are tasks enough */
     struct stmt_list init;
+    struct kept_keys kept;
 };
 
 static const span_t nowhere = {0, 0};
@@ -379,6 +383,29 @@ count_splits(struct stream *st)
     st->var_split = tile_var_add(p, "split");
 }
 
+/* Costly vectors of keys are made once where several query tiles read them. A mask that may hide
+ * most keys from few queries says otherwise. */
+static void
+choose_kept(struct stream *st)
+{
+    struct sched *s = &st->s;
+    struct tile_prog *p = s->p;
+    tx_ref one = tx_num(p, 1), zero = tx_num(p, 0);
+    tx_ref each = st->rows.may_share ? st->rows.blocks : st->rows.width;
+    tx_ref readers = tx_op2(p, TX_MUL, each, st->rows.tiles);
+    struct mask_parts m = {0};
+    tx_ref enough = tx_op2(p, TX_SUB, readers, tx_num(p, FEW_READERS - 1));
+    st->kept.keep = tx_op2(p, TX_MAX, zero, tx_op2(p, TX_MIN, one, enough));
+    if (st->mask)
+        m = pass_mask_parts(s->f, st->mask);
+    if (m.key || m.rest) {
+        tx_ref most = tx_op2(p, TX_MUL, tx_num(p, 4), tx_dim(p, DIM_NQ));
+        most = tx_op2(p, TX_FDIV, most, tx_op2(p, TX_MAX, one, tx_dim(p, DIM_N)));
+        st->kept.keep = tx_op2(p, TX_MUL, st->kept.keep, tx_op2(p, TX_MIN, one, most));
+    }
+    s->kept = &st->kept;
+}
+
 /* 0 without splits, else 1. */
 static tx_ref
 is_split(struct stream *st)
@@ -560,6 +587,7 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     rows_select_task(&st.rows, s, tx_var(p, st.var_i));
     st.head = tx_var(p, st.rows.var_head);
     count_splits(&st);
+    choose_kept(&st);
     collect_sums(&st);
     make_accumulators(&st);
     make_parts(&st);
@@ -589,6 +617,7 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     stmt_let(s, st.var_i, tx_op2(p, TX_FDIV, at, splits), &body);
     rows_close_task(&st.rows, s, &body);
     tx_ref tasks = tx_op2(p, TX_MUL, st.rows.tiles, st.splits);
+    kept_phase(s, st.var_b, &phases);
     stmt_add(&phases, task_phase(&st, st.rows.tasks, task, tasks, &body));
     add_merge_phase(&st, &phases);
     schedule_gates(s, &all);

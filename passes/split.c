@@ -41,11 +41,12 @@ split_atom_scalar(struct split *s, ir_ref n)
     return k >= 0 ? k : atom_new(s, ATOM_SCALAR, ir_side_of(s->f, n), n);
 }
 
-/* A positive size of the program: dividing by it cancels exactly. */
+/* A positive size of the program, or π: dividing by it cancels exactly. */
 static bool
 is_size(const struct split *s, ir_ref n)
 {
-    return s->f->nodes[n].op == IR_dim || s->f->nodes[n].op == IR_size;
+    enum ir_op op = (enum ir_op)s->f->nodes[n].op;
+    return op == IR_dim || op == IR_size || op == IR_pi;
 }
 
 /* sqrt of a non-negative rational: rational * product of sqrt(prime). */
@@ -272,6 +273,8 @@ split_one_sided(struct split *s, ir_ref n)
         return poly_pow(s, split_scalar(s, x.arg[0]), (ulong)x.attr.num, x.span);
     if (neutral && x.op == IR_sqrt)
         return split_root(s, n);
+    if (x.op == IR_sin || x.op == IR_cos)
+        return split_angle(s, n);
     p = split_monomial(s, &x);
     return p || s->failed ? p : poly_atom(s, split_atom_scalar(s, n));
 }
@@ -327,7 +330,7 @@ split_exponential(struct split *s, ir_ref n)
     const char *culprit = NULL;
     if (power && ir_side_of(s->f, x.arg[0]) != SIDE_NEUTRAL)
         return split_stop(s, n, NULL);
-    if (!split_exponent(s, x.arg[power], AX_UNIT, part, &culprit))
+    if (!split_exponent(s, x.arg[power], AX_UNIT, s->causal, part, &culprit))
         return split_stop(s, n, culprit);
     split_poly *p = part[2] ? decay_atom(s, split_decay(s, &x, part[2]), x.span) : poly_int(s, 1);
     for (int k = 0; k < 2; k++) {
@@ -378,6 +381,8 @@ split_mixed(struct split *s, ir_ref n)
         return split_exponential(s, n);
     if (x.op == IR_decay && s->causal)
         return decay_atom(s, x.arg[0], x.span);
+    if (x.op == IR_sin || x.op == IR_cos)
+        return split_angle(s, n);
     ir_ref distance;
     if (is_distance(s, &x, &distance))
         return split_scalar(s, distance);

@@ -8,6 +8,7 @@
  *     roots     sqrt(p) of a constant or a dimension, with t^2 reduced to p
  *     dots      rsum[axis](a * b), a a query vector, b a key vector; under causal also
  *               rsum[axis](a * b * decay), a decay per channel
+ *     angles    cos and sin of a + b become those of a and of b by the addition theorems
  *     decays    under causal, g^(i - j) for a g that is the same for all tokens, and decay(g) for
  *               one of each token: never split into g^i and g^-j, which leave every range, but kept
  *               for a recurrence
@@ -83,15 +84,23 @@ int split_atom_scalar(struct split *s, ir_ref n);
 /* rsum[axis](n) for a mixed n. */
 split_poly *split_sum(struct split *s, uint8_t axis, ir_ref n, span_t at);
 /* Splits the mixed exponent e of exp(e) or base^e: part[0] and part[1] become its query side (with
- * what is neutral) and key side, part[2] the factor of i - j if s->causal, 0 where there is none.
+ * what is neutral) and key side, part[2] the factor of i - j if `decays`, 0 where there is none.
  * False (nothing reported) if a term pairs both;
  * *culprit is then its text. vector: the axis e may have, or AX_UNIT. */
-bool split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref part[3],
+bool split_exponent(struct split *s, ir_ref e, uint8_t vector, bool decays, ir_ref part[3],
                     const char **culprit);
 /* The decay per position of exp(e) or base^e with part[2] of its exponent split off. */
 ir_ref split_decay(struct split *s, const struct ir_node *x, ir_ref rate);
 /* Says once that powers with split exponents can leave the range of the type. */
 void split_range_warning(struct split *s, ir_ref n);
+
+/* ---- split_angle.c ---- */
+/* cos or sin (node n) of a scalar, one-sided or mixed. */
+split_poly *split_angle(struct split *s, ir_ref n);
+/* The angle of node n, cos or sin: its query side (with what is neutral) and its key side, each
+ * with a first term that is positive, negated for that where minus says so; 0 where there is none.
+ * False after an error. axis: that the angle may have, or AX_UNIT. */
+bool split_angle_parts(struct split *s, ir_ref n, uint8_t axis, ir_ref part[2], bool minus[2]);
 
 /* ---- split_error.c ---- */
 /* Reports that node n pairs query and key in a way that has no finite feature map; culprit (or

@@ -18,8 +18,8 @@ static const struct {
     {IR_gelu, "gelu(q)·gelu(k) has one, but is a different similarity"},
     {IR_silu, "silu(q)·silu(k) has one, but is a different similarity"},
     {IR_softplus, "softplus(q)·softplus(k) has one, but is a different similarity"},
-    {IR_sin, "sin(a + b) does: write it as sin(a)*cos(b) + cos(a)*sin(b)"},
-    {IR_cos, "cos(a - b) does: write it as cos(a)*cos(b) + sin(a)*sin(b)"},
+    {IR_sin, "sin(a + b) has one where a depends on the query and b on the key"},
+    {IR_cos, "cos(a + b) has one where a depends on the query and b on the key"},
     {IR_floor, "a rounded product does not separate; round the query or the key alone"},
     {IR_pow, "whole powers up to 16 have one, and c^(a + b) where c is the same for every token, "
              "a depends on the query and b on the key"},
@@ -50,8 +50,10 @@ split_stop(struct split *s, ir_ref n, const char *culprit)
     if (s->failed)
         return NULL;
     s->failed = true;
-    if (x.op == IR_exp && culprit)
-        diag_error(s->diag, x.span, "exp(%s) has no finite feature map", culprit);
+    bool named = x.op == IR_exp || x.op == IR_sin || x.op == IR_cos;
+    if (named && culprit)
+        diag_error(s->diag, x.span, "%s(%s) has no finite feature map", ir_ops[x.op].name,
+                   culprit);
     else
         diag_error(s->diag, x.span, "%s has no finite feature map", math_text(s->f, n));
     if (x.op == IR_exp)

@@ -156,7 +156,7 @@ vec_exponential(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
     ir_ref part[3];
     const char *culprit = NULL;
     if ((power && ir_side_of(s->f, x.arg[0]) != SIDE_NEUTRAL) ||
-        !split_exponent(s, x.arg[power], axis, part, &culprit)) {
+        !split_exponent(s, x.arg[power], axis, s->causal, part, &culprit)) {
         split_stop(s, n, culprit);
         return false;
     }
@@ -179,6 +179,49 @@ vec_exponential(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
     }
     if (power && (part[0] || part[1]))
         split_range_warning(s, n);
+    return true;
+}
+
+/* cos or sin of one side of an angle per entry, of nothing where there is none. */
+static bool
+vec_turn(struct split *s, uint8_t axis, enum ir_op op, ir_ref part, bool minus, struct vec *out,
+         span_t at)
+{
+    out->n = 0;
+    if (!part && op == IR_sin)
+        return true;
+    if (!part)
+        return vec_push(s, out, (struct vec_term){poly_int(s, 1), 0, 0, 0}, at);
+    if (!vec_of(s, axis, ir_op1(s->f, op, part, at), out))
+        return false;
+    for (int k = 0; k < out->n && minus && op == IR_sin; k++)
+        out->t[k].c = poly_neg(s, out->t[k].c);
+    return true;
+}
+
+/* The addition theorems of split_angle, entry by entry. */
+static bool
+vec_angle(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
+{
+    const struct ir_node x = s->f->nodes[n];
+    const enum ir_op other = x.op == IR_cos ? IR_sin : IR_cos, op = (enum ir_op)x.op;
+    ir_ref part[2];
+    bool minus[2];
+    struct vec a, b, r;
+    if (!split_angle_parts(s, n, axis, part, minus))
+        return false;
+    if (!vec_turn(s, axis, op, part[0], minus[0], &a, x.span) ||
+        !vec_turn(s, axis, IR_cos, part[1], minus[1], &b, x.span) ||
+        !vec_mul(s, &a, &b, out, x.span) ||
+        !vec_turn(s, axis, other, part[0], minus[0], &a, x.span) ||
+        !vec_turn(s, axis, IR_sin, part[1], minus[1], &b, x.span) ||
+        !vec_mul(s, &a, &b, &r, x.span))
+        return false;
+    for (int k = 0; k < r.n; k++) {
+        r.t[k].c = op == IR_cos ? poly_neg(s, r.t[k].c) : r.t[k].c;
+        if (!vec_push(s, out, r.t[k], x.span))
+            return false;
+    }
     return true;
 }
 
@@ -214,6 +257,8 @@ vec_of(struct split *s, uint8_t axis, ir_ref n, struct vec *out)
         return vec_exponential(s, axis, n, out);
     if (x.op == IR_decay && s->causal)
         return vec_push(s, out, (struct vec_term){poly_int(s, 1), 0, 0, x.arg[0]}, x.span);
+    if (x.op == IR_sin || x.op == IR_cos)
+        return vec_angle(s, axis, n, out);
     split_stop(s, n, NULL);
     return false;
 }
@@ -411,7 +456,8 @@ vec_collect(struct split *s, struct vec *v)
 }
 
 bool
-split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref part[3], const char **culprit)
+split_exponent(struct split *s, ir_ref e, uint8_t vector, bool decays, ir_ref part[3],
+               const char **culprit)
 {
     span_t at = s->f->nodes[e].span;
     struct vec v = {.n = 1};
@@ -427,7 +473,7 @@ split_exponent(struct split *s, ir_ref e, uint8_t vector, ir_ref part[3], const 
         split_poly *p = v.t[k].c;
         if (!p || v.t[k].g)
             return false;
-        bool neutral = s->causal && (!x || ir_side_of(s->f, x) == SIDE_NEUTRAL);
+        bool neutral = decays && (!x || ir_side_of(s->f, x) == SIDE_NEUTRAL);
         split_poly *c = neutral ? take_distance(s, &p) : NULL;
         if (c) {
             ir_ref rate = split_node(s, c, at);

@@ -14,7 +14,8 @@ needs_f64(const struct ir_func *f, struct arena *a)
     for (uint32_t k = 1; k < f->nnodes; k++) {
         uint8_t op = f->nodes[k].op;
         if (live[k] &&
-            (op == IR_rmax || op == IR_ninf || op == IR_exp || op == IR_pow || op == IR_floor))
+            (op == IR_rmax || op == IR_ninf || op == IR_exp || op == IR_pow || op == IR_floor ||
+             op == IR_sin || op == IR_cos))
             return true;
     }
     return false;

@@ -131,6 +131,15 @@ values_random(struct values *v, uint64_t seed, bool integers)
         v->scalars[s] = v->kernel->scalars[s].has_default ? v->kernel->scalars[s].value : 1;
 }
 
+/* A number as kernel and reference get it: rounded to the kernel's type, which the kernel itself
+ * does not do everywhere. */
+static double
+scalar_of(const struct values *v, int scalar)
+{
+    double x = v->scalars[scalar];
+    return element_size(v) == 8 ? x : (double)(float)x;
+}
+
 struct interp_input
 values_interp(struct values *v)
 {
@@ -147,9 +156,7 @@ values_interp(struct values *v)
         if (v->f->params[p].rank) {
             v->params[p] = v->exact[tensor++];
         } else {
-            /* the kernel computes with the scalar rounded to its type */
-            double x = v->scalars[scalar];
-            v->scalar_nums[scalar].f = element_size(v) == 8 ? x : (double)(float)x;
+            v->scalar_nums[scalar].f = scalar_of(v, scalar);
             v->params[p] = &v->scalar_nums[scalar++];
         }
     }
@@ -165,9 +172,12 @@ int
 values_launch(struct values *v, attn_exec *exec)
 {
     const DLTensor *t[VALUES_MAX_TENSORS];
+    double scalars[ATTN_MAX_SCALARS];
     for (int k = 0; k < v->kernel->ntensors; k++)
         t[k] = &v->tensor[k];
-    return attn_launch(v->kernel, 0, t, v->scalars, exec);
+    for (int k = 0; k < v->kernel->nscalars; k++)
+        scalars[k] = scalar_of(v, k);
+    return attn_launch(v->kernel, 0, t, scalars, exec);
 }
 
 void

@@ -200,6 +200,56 @@ sim_alternating(const struct exact_pair *p)
     return (p->i - p->j) % 2 ? -dot(p) : dot(p);
 }
 
+/* ((-1)^(i - j) q + roll(q, 1))·k */
+static int64_t
+sim_rolled(const struct exact_pair *p)
+{
+    int64_t s = sim_alternating(p);
+    for (int64_t d = 0; d < p->D; d++)
+        s += p->q[(d + 1) % p->D] * p->k[d];
+    return s;
+}
+
+static int64_t
+most_rolled(int64_t D, int64_t n, int64_t a)
+{
+    return 2 * most_dot(D, n, a);
+}
+
+/* The entry d of x after so many quarter turns of its pairs; one without partner stays. */
+static int64_t
+turned(const int *x, int64_t D, int64_t d, int64_t turns, bool halves)
+{
+    int64_t pairs = D / 2, apart = halves ? pairs : 1;
+    bool second = halves ? d >= pairs : d % 2;
+    if (d >= 2 * pairs)
+        return x[d];
+    int other = second ? x[d - apart] : -x[d + apart];
+    return turns % 4 == 0 ? x[d] : turns % 4 == 1 ? other : turns % 4 == 2 ? -x[d] : -other;
+}
+
+static int64_t
+dot_turned(const struct exact_pair *p, bool halves)
+{
+    int64_t s = 0;
+    for (int64_t d = 0; d < p->D; d++)
+        s += turned(p->q, p->D, d, p->i, halves) * turned(p->k, p->D, d, p->j, halves);
+    return s;
+}
+
+static int64_t
+sim_turned(const struct exact_pair *p)
+{
+    return dot_turned(p, false);
+}
+
+static int64_t
+sim_turned_halves(const struct exact_pair *p)
+{
+    int64_t s = dot_turned(p, true) + 1;
+    return s * s;
+}
+
 static int64_t
 sim_far(const struct exact_pair *p)
 {
@@ -387,6 +437,16 @@ const struct exact_program exact_programs[] = {
     {.name = "keys_scan",
      .text = "sim = (decay(min(abs(k), 1)) * q)·k; causal; normalize = 1; kernelize;",
      .sim = sim_keys, .sees = sees_causal, .most = most_dot},
+    {.name = "rolled_scan",
+     .text = "sim = ((-1)^(i - j) * q + roll(q, 1))·k; causal; kernelize; normalize = 1;",
+     .sim = sim_rolled, .sees = sees_causal, .most = most_rolled},
+    {.name = "turned",
+     .text = "sim = floor(rope(q, π/2*i, 1)·rope(k, π/2*j, 1) + 0.5); causal; normalize = 1;",
+     .sim = sim_turned, .sees = sees_causal, .most = most_dot, .positions = true},
+    {.name = "turned_scan",
+     .text = "let f(x, p) = floor(rope_half(x, π/2*p, 1) + 0.5); sim = (f(q, i)·f(k, j) + 1)^2; "
+             "causal; kernelize; normalize = 1;",
+     .sim = sim_turned_halves, .sees = sees_causal, .most = most_quadratic, .positions = true},
     {.name = "hardmax_causal", .text = "sim = exp(1000 * (q·k)); causal;",
      .sim = sim_far, .sees = sees_causal, .most = most_far, .result = HARDMAX},
 };

@@ -29,6 +29,9 @@ static const struct {
     {"bounded", "sim = q·k / (norm(q) * norm(k)); normalize = max(abs(z), 1); causal;"},
     {"joined", "let phi(x) = [1, x, x ⊗ x, 2*x]; sim = phi(q)·phi(k); kernelize;"},
     {"sympow", "sim = sympow(q, 2)·sympow(k, 2) + roll(q, 1)·k; kernelize;"},
+    {"rope", "sim = (rope(q, i)·rope_half(k, j) + rope(q, i - j)·k)^2;"},
+    {"rope of features", "let f(x) = [1, x, x*x]; sim = rope(f(q), i)·rope(f(k), j, 100); "
+                         "kernelize;"},
     {"positions", "sim = (i - j)^2 * (q·k + 1); kernelize; normalize = 1;"},
     {"cubed difference", "sim = (norm2(q) - norm2(k))^3 * (q·k) + (i - j)^2 + i^2; kernelize;"},
     {"squared distance", "sim = norm2(q - k)^2; kernelize;"},

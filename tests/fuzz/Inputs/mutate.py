@@ -21,7 +21,7 @@ assert len(seeds) > 30
 token = re.compile(r"#[^\n]*|[A-Za-z_Α-ω]\w*|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[<>=!]=|\s+|.", re.S)
 words = sorted({t for s in seeds for t in token.findall(s) if not t.startswith("#")})
 words += ["1e308", "1e-400", "0", "-1", "99999999999999999999", "0.3333333333", "2147483648", "z", "b", "g", "n_q", "M",
-          "G", "pow", "roll", "sympow", "floor", "log", "max", "min", "?", ":", "²", "³", "√", "⊗", "≤", "\0", "\ufeff"]
+          "G", "pow", "roll", "rope", "π", "sympow", "floor", "log", "max", "min", "?", ":", "²", "³", "√", "⊗", "≤", "\0", "\ufeff"]
 modes = [["--emit=ast"], ["--emit=ir"], ["--emit=math"], ["--emit=tiles"], ["--emit=llvm", "-O0"], ["--check-each",
          "--emit=ir"], ["-D", "D=4", "--emit=tiles"], ["-o", "k.o", "-O0", "--mcpu=x86-64-v3"]]
 

@@ -11,7 +11,7 @@ rng = random.Random(seed)
 
 def vector(x, depth=0):
     return rng.choice([x, x, f"(elu({x}) + 1)", f"(2*{x})", f"(u*{x})", f"roll({x}, 1)", f"(W @ {x})",
-                       f"[1, {x}]", f"sympow({x}, 2)", f"({x} ⊗ {x})", f"relu({x})"])
+                       f"[1, {x}]", f"rope({x}, i)" if x == "q" else f"rope_half({x}, j/3)", f"sympow({x}, 2)", f"({x} ⊗ {x})", f"relu({x})"])
 
 
 def score():

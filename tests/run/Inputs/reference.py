@@ -29,6 +29,14 @@ same_doc = (doc[:, N - NQ:, None] == doc[:, None, :])[:, None]
 slope = rng.uniform(0, 1, H).astype(np.float32)
 gamma = np.array([1e-3, 0.9, 0.99, 1], np.float32)
 a = rng.uniform(0, 3, D).astype(np.float32)
+turn = np.arange(N)[:, None] * 10000.0 ** (-2 * np.arange(D // 2) / D)
+
+
+def rope(x, p):
+    """Pairs of neighbours as complex numbers, turned."""
+    return ((x[..., ::2] + 1j * x[..., 1::2]) * np.exp(1j * turn[p])).view(float).reshape(x.shape)
+
+
 R = 6
 W = (rng.standard_normal((H, R, D)) / 2).astype(np.float32)
 P = rng.standard_normal((R, D)).astype(np.float32)
@@ -85,6 +93,7 @@ cases = {
     "gqa": (lambda q, k, s: softmaxed(s / root), None),
     "mqa": (lambda q, k, s: softmaxed(masked(s / root, causal)), None),
     "softmax_causal": (lambda q, k, s: softmaxed(masked(s / root, causal)), None),
+    "rope": (lambda q, k, s: softmaxed(masked(rope(q, pos_i[:, 0]) @ np.swapaxes(rope(k, pos_j[0]), -1, -2) / root, causal)), None),
     "prefix_lm": (lambda q, k, s: softmaxed(masked(s / root, causal | (pos_j < 4))), None),
     "alibi": (lambda q, k, s: softmaxed(masked(s / root - slope[None, :, None, None] * (pos_i - pos_j), causal)), None),
     "window": (lambda q, k, s: softmaxed(masked(s / root, causal & (distance < 32))), None),
@@ -125,6 +134,10 @@ cases = {
             lambda z: np.ones_like(z)),
     "ssd": (lambda q, k, s: np.where(causal, decay(gate) * s, 0), lambda z: np.ones_like(z)),
     "forgetting": (lambda q, k, s: decay(gate) * softmaxed(masked(s / root, causal)), None),
+    "cosformer": (lambda q, k, s: np.maximum(q, 0) @ np.swapaxes(np.maximum(k, 0), -1, -2) * np.cos(np.pi / 2 * distance / N),
+                  lambda z: np.maximum(z, 1e-6)),
+    "cosformer_causal": (lambda q, k, s: np.where(causal, np.maximum(q, 0) @ np.swapaxes(np.maximum(k, 0), -1, -2)
+                                                  * np.cos(np.pi / 2 * distance / 4096), 0), lambda z: np.maximum(z, 1e-6)),
     "dot": (lambda q, k, s: s, lambda z: np.maximum(np.abs(z), 1)),
 }
 q = rng.standard_normal((B, H, NQ, D)).astype(np.float32)
