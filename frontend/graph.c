@@ -324,13 +324,20 @@ attention_dims(struct graph_build *b, struct ir_func *f, struct graph_stage *s, 
         f->dims[k].name = arena_printf(f->arena, "_%s", f->dims[k].name);
     for (int i = 0; i < 3; i++) {
         const struct ir_param *x = &shell->params[qkv[order[i]]];
-        if (x->rank != 4) {
+        bool keys = order[i] > 0, one_head = keys && x->rank == 3;
+        if (x->rank != 4 && !one_head) {
             diag_error(b->base->diag, at, "%s has %d indexes; that of an attention has 4: batch, "
-                       "head, token, entry", names[order[i]], x->rank);
+                       "head, token, entry%s", names[order[i]], x->rank,
+                       keys ? "; or 3, without a head" : "");
             return false;
         }
-        for (int a = 0; a < 4; a++) {
-            int d = own[order[i]][a];
+        if (order[i] == 2 && x->rank != shell->params[qkv[1]].rank) {
+            diag_error(b->base->diag, at, "k has %d indexes, v has %d: both have heads, or neither",
+                       shell->params[qkv[1]].rank, x->rank);
+            return false;
+        }
+        for (int a = 0; a < x->rank; a++) {
+            int d = own[order[i]][a + (one_head && a > 0)];
             if (s->dim[d] < 0)
                 stand_for(f, s, shell, d, x->dims[a]);
             else if (s->dim[d] != (int)x->dims[a]) {
@@ -341,6 +348,8 @@ attention_dims(struct graph_build *b, struct ir_func *f, struct graph_stage *s, 
             }
         }
     }
+    if (s->dim[DIM_G] < 0)
+        f->dims[DIM_G].size = 1;
     for (int k = 0; k < DIM_USER; k++) /* those that stand for one that has its name already */
         if (f->dims[k].name[0] == '_' && ir_dim_find(f, f->dims[k].name + 1) < 0)
             f->dims[k].name++;

@@ -25,7 +25,8 @@ struct stage {
     const attn_stage *s;
     DLTensor view[ATTN_MAX_TENSORS];
     const DLTensor *tensor[ATTN_MAX_TENSORS];
-    int64_t shape[RANK], stride[RANK];
+    int64_t shape[RANK], stride[RANK];            /* of the result */
+    int64_t one_head[2][2][RANK];                 /* shape and strides of keys and values */
     double scalar[ATTN_MAX_SCALARS];
     int64_t dims[ATTN_MAX_DIMS];
     struct call c;
@@ -99,6 +100,22 @@ widen(struct stage *s, const DLTensor *t, DLTensor *out)
     out->strides = s->stride;
 }
 
+/* Keys and values without heads have one. */
+static void
+add_head(DLTensor *t, int64_t shape[2][RANK])
+{
+    int64_t compact = 1;
+    for (int a = RANK - 1; a >= 0; a--) {
+        int from = a > 1 ? a - 1 : 0;
+        shape[0][a] = a == 1 ? 1 : t->shape[from];
+        shape[1][a] = a != 1 && t->strides ? t->strides[from] : compact;
+        compact *= shape[0][a];
+    }
+    t->ndim = RANK;
+    t->shape = shape[0];
+    t->strides = shape[1];
+}
+
 /* True if some tensor of a kernel has that dim. */
 static bool
 is_index(const attn_kernel *k, int dim)
@@ -129,6 +146,8 @@ gather_stage(struct whole *w, int number, char *memory, struct stage *s)
             DLTensor narrow = s->view[t];
             widen(s, &narrow, &s->view[t]);
         }
+        if ((t == 1 || t == 2) && s->view[t].ndim == RANK - 1 && own->tensors[t].rank == RANK)
+            add_head(&s->view[t], s->one_head[t - 1]);
         s->tensor[t] = &s->view[t];
     }
     for (int i = 0; i < own->nscalars; i++)

@@ -291,6 +291,10 @@ explain_json_stages(struct cost_program *p)
     struct json_place at = {0, 0};
     puts("{");
     put_text("name", p->u.func->name, false);
+    put_text("schedule", "stages", false);
+    put_text("features", NULL, false);
+    put_text("row_sum", NULL, false);
+    put_text("step", p->u.no_step ? NULL : "stages", false);
     printf("  \"stages\": [");
     put_json_fact(&at, NULL, p->u.func->name, "program");
     explain_each(p, put_json_fact, &at);

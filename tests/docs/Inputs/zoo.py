@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 attnc, root = sys.argv[1:]
-SIGNS = {"positive": "> 0", "nonnegative": ">= 0", "any": "any sign", "unknown": "unknown"}
+SIGNS = {None: "none", "positive": "> 0", "nonnegative": ">= 0", "any": "any sign", "unknown": "unknown"}
 failures = []
 
 

@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 
+import staged
+
 attnc, examples, work = sys.argv[1:]
 os.makedirs(work, exist_ok=True)
 rng = np.random.default_rng(7)
@@ -147,7 +149,7 @@ for name, array in (("q", q), ("k", k), ("v", v), ("slope", slope), ("gamma", ga
                     ("P", P), ("gain_q", gain_q), ("gain_k", gain_k), ("gate", gate), ("gates", gates)):
     np.save(f"{work}/{name}.npy", array)
 q64, k64, v64 = q.astype(np.float64), np.repeat(k, H // G, 1).astype(np.float64), np.repeat(v, H // G, 1).astype(np.float64)
-assert sorted(cases) == sorted(f[:-5] for f in os.listdir(examples) if f.endswith(".attn")), "an example has no formula"
+assert sorted([*cases, *staged.cases]) == sorted(f[:-5] for f in os.listdir(examples) if f.endswith(".attn")), "an example has no formula"
 for name, (weights, divisor) in cases.items():
     w = weights(q64, k64, q64 @ np.swapaxes(k64, -1, -2))
     z = w.sum(-1, keepdims=True)
