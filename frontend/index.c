@@ -112,7 +112,8 @@ stage_param(struct sema *s, int shell_param, const uint16_t *dims)
     }
     struct ir_param own = {.name = name, .span = p->span, .rank = p->rank,
                            .has_default = p->has_default, .value = p->value};
-    memcpy(own.dims, dims, sizeof *dims * p->rank);
+    if (p->rank)
+        memcpy(own.dims, dims, sizeof *dims * p->rank);
     *(p->rank ? &st->tensor[tensors] : &st->scalar[scalars]) = (int16_t)shell_param;
     return ir_param_add(s->f, &own);
 }

@@ -87,16 +87,17 @@ static void
 enter_stage(struct cost_program *p, const struct graph_stage *s, const struct ir_func *f, bool step,
             struct cost_ring *r)
 {
-    *r = p->ring;
-    r->f = f;
-    r->dim = ARENA_ARRAY(r->arena, cost_poly *, f->ndims);
+    cost_poly **dim = ARENA_ARRAY(p->ring.arena, cost_poly *, f->ndims);
     for (uint32_t k = 0; k < f->ndims; k++) {
         bool token = step && f->contraction && k == DIM_NQ &&
                      (s->dim[k] == DIM_N || s->dim[k] == DIM_NQ);
-        r->dim[k] = token            ? cost_poly_num(&p->ring, 1)
-                    : s->dim[k] >= 0 ? p->ring.dim[s->dim[k]]
-                                     : cost_poly_num(&p->ring, 1);
+        dim[k] = token            ? cost_poly_num(&p->ring, 1)
+                 : s->dim[k] >= 0 ? p->ring.dim[s->dim[k]]
+                                  : cost_poly_num(&p->ring, 1);
     }
+    *r = p->ring; /* polynomials made from here on go to this one, until leave_stage */
+    r->f = f;
+    r->dim = dim;
 }
 
 static void
