@@ -92,7 +92,7 @@ widen(struct stage *s, const DLTensor *t, DLTensor *out)
         bool there = (a >= RANK - 2 ? from >= 0 : a < n - 2) && from < t->ndim;
         s->shape[a] = there ? t->shape[from] : 1;
         s->stride[a] = there && t->strides ? t->strides[from] : compact;
-        compact *= s->shape[a];
+        compact *= s->shape[a] ? s->shape[a] : 1;
     }
     *out = *t;
     out->ndim = RANK;
@@ -109,7 +109,7 @@ add_head(DLTensor *t, int64_t shape[2][RANK])
         int from = a > 1 ? a - 1 : 0;
         shape[0][a] = a == 1 ? 1 : t->shape[from];
         shape[1][a] = a != 1 && t->strides ? t->strides[from] : compact;
-        compact *= shape[0][a];
+        compact *= shape[0][a] ? shape[0][a] : 1;
     }
     t->ndim = RANK;
     t->shape = shape[0];
@@ -278,6 +278,23 @@ stages_launch(const attn_kernel *kernel, const DLTensor *const *tensors, const d
 
 /* ---- token by token ---- */
 
+/* The arguments of an attention without any tokens; shape: room for theirs. */
+static void
+take_tokens(struct stage *x, const attn_kernel *own, int64_t shape[][ATTN_MAX_RANK])
+{
+    for (int t = 0; t < own->ntensors; t++) {
+        const attn_tensor *k = &own->tensors[t];
+        if (!x->tensor[t])
+            continue;
+        for (int a = 0; a < k->rank; a++) {
+            bool token = k->dims[a] == DIM_N || k->dims[a] == DIM_NQ;
+            shape[t][a] = token ? 0 : x->view[t].shape[a];
+        }
+        x->view[t].shape = shape[t];
+        x->view[t].strides = NULL;
+    }
+}
+
 /* Memory for the states of all attentions, by steps of no token: later nothing can fail that would
  * leave some of them behind others. */
 static int
@@ -295,14 +312,9 @@ make_states(struct whole *w, attn_state *s)
         attn_state *own = state_of(w, i);
         if (!own)
             continue;
+        int64_t shape[ATTN_MAX_TENSORS][ATTN_MAX_RANK];
         gather_stage(w, i, (char *)(uintptr_t)LINE, &x);
-        int64_t shape[4][4];
-        for (int t = 0; t < 4; t++) {
-            memcpy(shape[t], x.view[t].shape, sizeof shape[t]);
-            shape[t][2] = 0;
-            x.view[t].shape = shape[t];
-            x.view[t].strides = NULL;
-        }
+        take_tokens(&x, k->stages[i].kernel, shape);
         rc = attn_state_init(own, k->stages[i].kernel, s->capacity);
         if (!rc)
             rc = attn_step(own, k->stages[i].kernel, x.tensor, x.scalar, NULL);

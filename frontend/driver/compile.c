@@ -359,6 +359,13 @@ is_tokens(int dim)
     return dim == DIM_N || dim == DIM_NQ;
 }
 
+/* The dims of a contraction over which its result runs. */
+static bool
+is_result_dim(int dim)
+{
+    return dim == DIM_B || dim == DIM_H || dim == DIM_NQ || dim == DIM_M;
+}
+
 /* A statement whose result for one token needs others: tokens are summed over, or counted. */
 static bool
 needs_all_tokens(struct unit *u, const struct graph_stage *s)
@@ -366,12 +373,17 @@ needs_all_tokens(struct unit *u, const struct graph_stage *s)
     const struct ir_func *f = s->f;
     for (uint32_t p = 0; p < f->nparams; p++)
         for (int k = 0; k < f->params[p].rank; k++)
-            if (is_tokens(s->dim[f->params[p].dims[k]]) && f->params[p].dims[k] != DIM_NQ)
+            if (is_tokens(s->dim[f->params[p].dims[k]]) && !is_result_dim(f->params[p].dims[k]))
                 return true;
     const bool *live = ir_live(f, u->scratch);
-    for (ir_ref n = 1; n < f->nnodes; n++)
-        if (live[n] && f->nodes[n].op == IR_dim && is_tokens(s->dim[f->nodes[n].attr.id]))
+    for (ir_ref n = 1; n < f->nnodes; n++) {
+        const struct ir_node *x = &f->nodes[n];
+        bool size = x->op == IR_dim && is_tokens(s->dim[x->attr.id]);
+        bool place = x->op == IR_pos && x->attr.axis != AX_i && /* those of rows go on */
+                     is_tokens(s->dim[f->axes[x->attr.axis].dim]);
+        if (live[n] && (size || place))
             return true;
+    }
     return false;
 }
 

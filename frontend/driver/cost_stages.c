@@ -89,8 +89,7 @@ enter_stage(struct cost_program *p, const struct graph_stage *s, const struct ir
 {
     cost_poly **dim = ARENA_ARRAY(p->ring.arena, cost_poly *, f->ndims);
     for (uint32_t k = 0; k < f->ndims; k++) {
-        bool token = step && f->contraction && k == DIM_NQ &&
-                     (s->dim[k] == DIM_N || s->dim[k] == DIM_NQ);
+        bool token = step && f->contraction && (s->dim[k] == DIM_N || s->dim[k] == DIM_NQ);
         dim[k] = token            ? cost_poly_num(&p->ring, 1)
                  : s->dim[k] >= 0 ? p->ring.dim[s->dim[k]]
                                   : cost_poly_num(&p->ring, 1);
