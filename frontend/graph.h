@@ -67,6 +67,9 @@ void graph_map_dims(const struct graph_build *b, struct graph_stage *s);
 /* index.c: names and tensors within index notation. */
 bool index_name(struct sema *s, const struct ast_expr *e, struct value *out);
 struct value index_tensor(struct sema *s, const struct ast_expr *e);
+/* A number of the statement as the vector along the last index of its result, for functions of
+ * vectors; reports if there is none. */
+struct value index_vector(struct sema *s, const struct ast_expr *e, struct value v);
 /* The argument e of a function, whose value is v: indexes that stand nowhere else are summed in it.
  */
 struct value index_argument(struct sema *s, const struct ast_expr *e, struct value v);

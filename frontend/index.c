@@ -429,6 +429,19 @@ index_argument(struct sema *s, const struct ast_expr *e, struct value v)
     return v;
 }
 
+struct value
+index_vector(struct sema *s, const struct ast_expr *e, struct value v)
+{
+    const struct index_scope *x = s->index;
+    if (v.kind != VALUE_NUMBER)
+        return v;
+    if (x->left && !x->one_column && (s->f->nodes[v.node].axes >> AX_m & 1))
+        return value_vector(v.node, AX_m);
+    diag_error(s->diag, e->span, "this must run over the last index of the result, '%s'",
+               x->left ? x->name[x->left - 1] : "");
+    return value_bad;
+}
+
 /* ---- a statement ---- */
 
 /* The indexes on the left: different names, at most four. */
@@ -503,6 +516,9 @@ static bool
 mixes(const struct ir_func *f, ir_ref root)
 {
     const ir_axes both = (ir_axes)1 << AX_i | (ir_axes)1 << AX_m;
+    for (ir_ref n = 1; n <= root; n++)
+        if (f->nodes[n].op == IR_turn) /* along the columns */
+            return false;
     for (ir_ref n = 1; n <= root; n++)
         for (ir_ref s = n + 1; s <= root && f->nodes[n].op == IR_param; s++)
             if (f->nodes[s].op == IR_rsum && (f->nodes[n].axes & both) == both &&

@@ -35,7 +35,9 @@ vector_form(struct sema *s, const struct ast_expr *e, int rule)
 {
     struct value x = sema_expr(s, e->arg[0]);
     int64_t n;
-    if (x.kind == VALUE_NUMBER && (rule == RULE_NORM || rule == RULE_NORM2))
+    if (s->index && (rule == RULE_ROPE || rule == RULE_ROPE_HALF))
+        x = index_vector(s, e->arg[0], x);
+    if (!s->index && x.kind == VALUE_NUMBER && (rule == RULE_NORM || rule == RULE_NORM2))
         return value_number(rule == RULE_NORM ? ir_op1(s->f, IR_abs, x.node, e->span)
                                         : ir_powi(s->f, x.node, 2, e->span));
     if (x.kind != VALUE_VECTOR)
@@ -44,8 +46,10 @@ vector_form(struct sema *s, const struct ast_expr *e, int rule)
         return sema_norm2(s, &x, e->span);
     if (rule == RULE_NORM)
         return value_number(ir_op1(s->f, IR_sqrt, sema_norm2(s, &x, e->span).node, e->span));
-    if (rule == RULE_ROPE || rule == RULE_ROPE_HALF)
-        return sema_rope(s, e, rule == RULE_ROPE ? PAIRS_NEIGHBOURS : PAIRS_HALVES, x);
+    if (rule == RULE_ROPE || rule == RULE_ROPE_HALF) {
+        x = sema_rope(s, e, rule == RULE_ROPE ? PAIRS_NEIGHBOURS : PAIRS_HALVES, x);
+        return s->index && x.kind == VALUE_VECTOR ? value_number(x.node) : x;
+    }
     if (rule == RULE_ROLL) {
         if (!sema_integer(s, e->arg[1], "the shift of roll", -1000000, 1000000, &n))
             return value_bad;

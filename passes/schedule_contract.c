@@ -25,6 +25,7 @@ struct contract {
     struct sched s;
     struct stmt_list *to;          /* where statements go */
     tx_ref index[IR_MAX_AXES];     /* of axes that are looped over one by one; 0: none */
+    bool whole;                    /* tiles have all columns: pairs or places along them matter */
     int depth_names;
     bool failed;
 };
@@ -148,6 +149,25 @@ hold_tensor(struct contract *c, ir_ref n, const struct span_of *r, const struct 
 
 static void sum_tile(struct contract *c, ir_ref n, const struct span_of *r,
                      const struct span_of *k);
+static struct tile_stmt *map_over(struct contract *c, enum tile_op op, tile_view v0, ir_ref n,
+                                  const struct span_of *r, const struct span_of *k);
+
+/* Holds n, the pairs of its operand turned. */
+static void
+turn_tile(struct contract *c, ir_ref n, const struct span_of *r, const struct span_of *k)
+{
+    const struct ir_node x = c->s.f->nodes[n];
+    tx_ref zero = tx_num(c->s.p, 0), one = tx_num(c->s.p, 1);
+    struct span_of none = {.axis = AX_UNIT, .from = zero, .count = one, .max = one};
+    bool rows = varies(c, n, r->axis);
+    struct tile_stmt *t = tile_stmt_new(c->s.p, TILE_turn);
+    t->v[0] = scratch(c, "t", rows ? r : &none, k);
+    t->v[1] = scratch(c, "o", rows ? r : &none, k);
+    t->num[0] = x.attr.num;
+    add(c, map_over(c, TILE_map, t->v[1], x.arg[0], rows ? r : &none, k));
+    add(c, t);
+    hold(&c->s, n, t->v[0], rows ? r->axis : AX_UNIT, k->axis);
+}
 
 /* Has everything below n held that a map over r and k cannot evaluate by itself. */
 static void
@@ -160,9 +180,11 @@ ready(struct contract *c, ir_ref n, const struct span_of *r, const struct span_o
         hold_tensor(c, n, r, k);
     else if (x.op == IR_rsum)
         sum_tile(c, n, r, k);
+    else if (x.op == IR_turn)
+        turn_tile(c, n, r, k);
     else if (x.nargs && !(ir_ops[x.op].props & IRP_ELEM))
         ICE("op %s in a contraction", ir_ops[x.op].name);
-    for (int i = 0; i < x.nargs && x.op != IR_rsum; i++)
+    for (int i = 0; i < x.nargs && x.op != IR_rsum && x.op != IR_turn; i++)
         ready(c, x.arg[i], r, k);
 }
 
@@ -374,14 +396,34 @@ sum_tile(struct contract *c, ir_ref n, const struct span_of *r, const struct spa
 
 /* ---- the program ---- */
 
+static tx_ref
+tiles_across(struct contract *c)
+{
+    struct tile_prog *p = c->s.p;
+    return c->whole ? tx_num(p, 1)
+                    : tx_op2(p, TX_CDIV, tx_dim(p, DIM_M), tx_num(p, COLUMNS));
+}
+
+/* True if the function turns pairs of entries, or reads places along its columns. */
+static bool
+needs_whole_rows(const struct ir_func *f, struct arena *a)
+{
+    const bool *live = ir_live(f, a);
+    for (ir_ref n = 1; n < f->nnodes; n++)
+        if (live[n] && (f->nodes[n].op == IR_turn ||
+                        (f->nodes[n].op == IR_pos && f->nodes[n].attr.axis == AX_m)))
+            return true;
+    return false;
+}
+
 /* The tile number of a task as first row and column; the body sees both. */
 static void
 place_tile(struct contract *c, tx_ref tile, struct span_of *r, struct span_of *k)
 {
     struct tile_prog *p = c->s.p;
     tx_ref rows = tx_dim(p, DIM_NQ), cols = tx_dim(p, DIM_M);
-    tx_ref tall = tx_num(p, c->s.t->query_tile), wide = tx_num(p, COLUMNS);
-    tx_ref across = tx_op2(p, TX_CDIV, cols, wide), down = tx_op2(p, TX_FDIV, tile, across);
+    tx_ref tall = tx_num(p, c->s.t->query_tile), wide = c->whole ? cols : tx_num(p, COLUMNS);
+    tx_ref across = tiles_across(c), down = tx_op2(p, TX_FDIV, tile, across);
     tx_ref over = tx_op2(p, TX_SUB, tile, tx_op2(p, TX_MUL, down, across));
     tx_ref row = tx_op2(p, TX_MUL, down, tall), col = tx_op2(p, TX_MUL, over, wide);
     *r = (struct span_of){AX_i, row, tx_op2(p, TX_MIN, tall, tx_op2(p, TX_SUB, rows, row)),
@@ -399,6 +441,7 @@ schedule_contract(struct arena *a, struct ir_func *f, const struct schedule_tuni
     struct stmt_list body = {0};
     struct span_of r, k;
     c->s = (struct sched){.p = p, .f = f, .d = d, .t = t};
+    c->whole = needs_whole_rows(f, a);
     sched_start(&c->s, &body);
     c->to = &body;
     struct tile_stmt *phase = tile_stmt_new(p, TILE_phase);
@@ -409,7 +452,7 @@ schedule_contract(struct arena *a, struct ir_func *f, const struct schedule_tuni
     phase->x[1] = tx_dim(p, DIM_H);
     phase->x[2] = tx_op2(p, TX_MUL,
                          tx_op2(p, TX_CDIV, tx_dim(p, DIM_NQ), tx_num(p, t->query_tile)),
-                         tx_op2(p, TX_CDIV, tx_dim(p, DIM_M), tx_num(p, COLUMNS)));
+                         tiles_across(c));
     place_tile(c, tx_var(p, phase->var[2]), &r, &k);
     c->index[AX_b] = c->s.at[0] = tx_var(p, phase->var[0]);
     c->index[AX_h] = c->s.at[1] = c->s.hk = tx_var(p, phase->var[1]);

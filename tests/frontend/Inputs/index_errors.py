@@ -35,6 +35,9 @@ cases = [
     ("attention a { sim = 1; } output y[b,h,i] = a[b,h,i,0];", "a constant index needs a fixed dimension", 52),
     ("dim M = 3; attention a { sim = 1; } output y[b,h,i] = a[b,h,i,3];", "the index is 3, must be from 0 to 2", 63),
     ("input w[n,n]; output y[a] = w[a,a];", "a diagonal cannot be read", 29),
+    (x + "output y[b,i,f] = x[b,i,f] / norm(x[b,i,f]);", "norm needs a vector, found a number", 51),
+    (x + "param w[n]; output y[b,i,f] = x[b,i,f] + rope(w[i], i);", "must run over the last index of the result, 'f'", 63),
+    ("dim F = 5; " + x + "output y[b,i,f] = rope(x[b,i,f], i);", "the length is odd", 51),
     (x + "output y[b,i,f] = x;", "'x' is a tensor; give it its indexes", 35),
     (x + "sim = q·k; out[b,i,f] = x[b,i,f];", "'out' is what the sim outside all blocks makes", None),
 ]

@@ -19,6 +19,16 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+def turned(x, base, first=0):
+    """Rotary embedding of the last axis by the position along the one before; an entry without partner stays."""
+    n, D = x.shape[-2:]
+    a = (np.arange(n) + first)[:, None] * float(base) ** (-2 * np.arange(D // 2) / D)
+    y = x.copy()
+    a, b, c, s = x[..., :D // 2 * 2:2], x[..., 1::2], np.cos(a), np.sin(a)
+    y[..., :D // 2 * 2:2], y[..., 1::2] = a * c - b * s, a * s + b * c
+    return y
+
+
 E = np.einsum
 # text, names of the inputs in order with their dims, formula
 cases = [
@@ -48,6 +58,10 @@ cases = [
      lambda x, h: x + np.arange(x.shape[1])[:, None] * h + np.arange(x.shape[0])[:, None, None]),
     ("dim T = 3; output y[b,d] = x[b,2,d] * sigmoid(x[b,0,d]) / T;", {"x": "BTD"},
      lambda x: x[:, 2] * sigmoid(x[:, 0]) / 3),
+    ("output y[b,h,i,d] = rope(x[b,i,f] * W[f,h,d] + c[d], i);", {"x": "BnF", "W": "FHT", "c": "T"},
+     lambda x, W, c: turned(E("bif,fhd->bhid", x, W) + c, 10000)),
+    ("output y[b,i,f] = x[b,i,f] - rope(2 * x[b,i,f], i + 1, 50);", {"x": "BnF"},
+     lambda x: x - turned(2 * x, 50, 1)),
     ("let f(t) = t * sigmoid(t); output y[i,m] = f(x[i,d] * W[d,m]) * (x[i,e] * U[e,m]);",
      {"x": "nD", "W": "DM", "U": "DM"}, lambda x, W, U: (x @ W) * sigmoid(x @ W) * (x @ U)),
     ("total[b,d] = exp(k[b,j,d]); output y[b,i,m] = q[b,i,d] * exp(k[b,j,d]) * v[b,j,m] / total[b,d];",
