@@ -75,7 +75,13 @@ check_stage(struct run *x, int number)
     int rc = EXIT_ENV;
     int64_t *dims = ARENA_ARRAY(x->u->arena, int64_t, s->f->ndims);
     stage_dims(s, x->whole.dims, dims);
-    if (!values_alloc(&v, u->source_func, at->kernel, dims)) {
+    /* its tensors alone may not say all sizes: those that are read as numbers */
+    attn_dim *known = ARENA_ARRAY(x->u->arena, attn_dim, s->f->ndims);
+    attn_kernel kernel = *at->kernel;
+    for (uint32_t d = 0; d < s->f->ndims; d++)
+        known[d] = (attn_dim){kernel.dims[d].name, dims[d]};
+    kernel.dims = known;
+    if (!values_alloc(&v, u->source_func, &kernel, dims)) {
         fprintf(stderr, "attnc: these sizes are too large to check\n");
         values_free(&v);
         return rc;
