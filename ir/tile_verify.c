@@ -155,9 +155,9 @@ check_buffers(struct checker *c)
         else if (b->elem == ELEM_IO)
             fail(c, b->span, "only arguments hold io elements");
         else if (b->elem == ELEM_TABLE &&
-                 (!tx_is_num(p, b->cols, &v) || v < 1 || v >= TILE_MAX_DEGREE || b->planes == 0))
+                 (!tx_is_num(p, b->cols, &v) || v < 1 || v > TILE_MAX_DEGREE || b->planes == 0))
             fail(c, b->span, "table %s must have from 1 to %d columns", b->name,
-                 TILE_MAX_DEGREE - 1);
+                 TILE_MAX_DEGREE);
     }
 }
 

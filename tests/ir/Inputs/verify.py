@@ -44,7 +44,7 @@ cases = [
     (stream, r"\n( +)zero acc", r"\n\1phase 1, 1, 1 {\n\1}\n\1zero acc", "phases belong at the top"),
     (stream, r"/\^64", "/0", "division by zero"),
     (stream, r"/\^64", "/$99", r"\$99 is not defined here"),
-    (linear, r"shared table 1 x rows\(D, 2\) x 2", "shared table 1 x rows(D, 2) x D", "must have from 1 to 15 columns"),
+    (linear, r"shared table 1 x rows\(D, 2\) x 2", "shared table 1 x rows(D, 2) x D", "must have from 1 to 16 columns"),
     (linear, r"rows\(D, 2\)", "rows(D, 17)", "degree is 17, must be from 2 to 16"),
     (linear, r"  table 2 D rot0\[0; ", "  table 4 D rot0[0; ", "degree 4 needs a table of 3 columns"),
     (linear, r"zero state0\[", "zero rot0[", "rot0 is a monomial table"),
