@@ -199,24 +199,8 @@ sema_stmt_let(struct sema *s, const struct ast_stmt *st)
 static void
 sema_stmt_kernelize(struct sema *s, const struct ast_stmt *st)
 {
-    static const char *const modes[] = {"exact", "auto", "taylor", "random"};
-    if (!once(s, st))
-        return;
-    s->f->kernelize = st->name && !strcmp(st->name, "auto") ? KERNELIZE_AUTO : KERNELIZE_EXACT;
-    s->f->kernelize_span = st->span;
-    if (!st->name || s->f->kernelize == KERNELIZE_AUTO || !strcmp(st->name, "exact"))
-        return;
-    for (size_t k = 2; k < 4; k++)
-        if (!strcmp(st->name, modes[k])) {
-            diag_error(s->diag, st->span, "kernelize %s is not supported yet", st->name);
-            return;
-        }
-    const char *near = str_nearest(st->name, modes, 4);
-    diag_error(s->diag, st->name_span,
-               "unknown mode '%s'; modes are exact, taylor(P), random(R, seed=S) and auto",
-               st->name);
-    if (near)
-        diag_help(s->diag, st->name_span, "%s", near);
+    if (once(s, st))
+        sema_kernelize_mode(s, st); /* its arguments are judged when params are known */
 }
 
 static void
@@ -407,6 +391,8 @@ sema_attention(struct sema *s, const struct ast_program *p)
     int before = s->diag->errors;
     for (size_t k = 0; k < sizeof kinds; k++)
         sema_judge(s, p, (enum ast_stmt_kind)kinds[k]);
+    if (s->seen[AST_ST_KERNELIZE])
+        sema_kernelize_arguments(s, s->seen[AST_ST_KERNELIZE]);
     if (!s->seen[AST_ST_SIM])
         diag_error(s->diag, p->first ? p->first->span : nowhere, "the attention has no sim");
     if (s->diag->errors == before)
@@ -420,6 +406,8 @@ compile_one(struct sema *s, const struct ast_program *p)
 {
     for (enum round r = ROUND_PARAMS; r < ROUND_COUNT; r++)
         judge(s, p, r);
+    if (s->seen[AST_ST_KERNELIZE])
+        sema_kernelize_arguments(s, s->seen[AST_ST_KERNELIZE]);
     if (!s->seen[AST_ST_SIM] && !s->diag->errors)
         diag_error(s->diag, nowhere, "the program has no sim statement, e.g. sim = exp(q·k / √D);");
     if (!s->diag->errors)

@@ -139,6 +139,10 @@ ir_ref sema_truth(struct sema *s, const struct ast_expr *e, const char *what);
 bool sema_integer(struct sema *s, const struct ast_expr *e, const char *what, int64_t lo,
                   int64_t hi, int64_t *out);
 
+/* sema_kernelize.c: the mode of the statement, and what stands in its parentheses. */
+void sema_kernelize_mode(struct sema *s, const struct ast_stmt *st);
+void sema_kernelize_arguments(struct sema *s, const struct ast_stmt *st);
+
 /* sema_names.c */
 /* The dimension of that name (b, h and g also name B, H and G), or -1. */
 int sema_dim(const struct sema *s, const char *name);

@@ -125,8 +125,11 @@ struct ir_binding {
 enum ir_type { TYPE_F32, TYPE_F64 }; /* narrowest first */
 extern const char *const ir_type_names[2]; /* "f32" "f64" */
 extern const uint8_t ir_type_bytes[2];     /* 4 8 */
-/* AUTO: as EXACT, and the direct form beside it, chosen between by the sizes of each run. */
-enum ir_kernelize { KERNELIZE_NONE, KERNELIZE_EXACT, KERNELIZE_AUTO };
+/* AUTO: as EXACT, and the direct form beside it, chosen between by the sizes of each run. TAYLOR:
+ * the exponential of what pairs query and key is approximated first (pass approximate), which
+ * leaves EXACT. */
+enum ir_kernelize { KERNELIZE_NONE, KERNELIZE_EXACT, KERNELIZE_AUTO, KERNELIZE_TAYLOR };
+enum { IR_MAX_TAYLOR = 16 };
 enum ir_positivity { POS_UNKNOWN, POS_ANY_SIGN, POS_NONNEG, POS_POSITIVE };
 
 /* Named roots. Passes rewrite all of them; 0 where the program has none. pair is sim of one query
@@ -142,6 +145,7 @@ struct ir_func {
     enum ir_type type;             /* of q, k, v, out and tensor params */
     enum ir_type acc;              /* of sums, features and states: type or a wider one */
     enum ir_kernelize kernelize;
+    int degree;                    /* TAYLOR: of the polynomial, from 1 to IR_MAX_TAYLOR */
     span_t kernelize_span;
     struct ir_dim *dims;
     uint32_t ndims;

@@ -248,17 +248,27 @@ put_facts(const struct ir_func *f, struct str *out)
     str_putc(out, '\n');
 }
 
+static void
+put_kernelize(const struct ir_func *f, struct str *out)
+{
+    if (f->kernelize == KERNELIZE_EXACT)
+        str_put(out, " kernelize exact");
+    if (f->kernelize == KERNELIZE_AUTO)
+        str_put(out, " kernelize auto");
+    if (f->kernelize == KERNELIZE_TAYLOR)
+        str_printf(out, " kernelize taylor(%d)", f->degree);
+}
+
 void
 ir_print_nodes(const struct ir_func *f, const bool *live, ir_ref *number, struct str *out)
 {
     ir_ref next = 1;
     str_put(out, "attention @");
     ir_print_name(f->name, out);
-    str_printf(out, " %s%s%s%s {\n", ir_type_names[f->type], f->acc != f->type ? " state " : "",
-               f->acc != f->type ? ir_type_names[f->acc] : "",
-               f->kernelize == KERNELIZE_EXACT  ? " kernelize exact"
-               : f->kernelize == KERNELIZE_AUTO ? " kernelize auto"
-                                                : "");
+    str_printf(out, " %s%s%s", ir_type_names[f->type], f->acc != f->type ? " state " : "",
+               f->acc != f->type ? ir_type_names[f->acc] : "");
+    put_kernelize(f, out);
+    str_put(out, " {\n");
     put_dims(f, out);
     put_params(f, out);
     for (ir_ref n = 1; n < f->nnodes; n++)

@@ -533,6 +533,24 @@ read_statement(struct ir_reader *r)
 }
 
 static void
+read_kernelize(struct ir_reader *r)
+{
+    static const char *const modes[] = {"exact", "auto", "taylor"};
+    struct text *t = r->t;
+    span_t at = t->tok.span;
+    if (!text_take(t, "kernelize"))
+        return;
+    r->f->kernelize_span = at;
+    int mode = ir_read_choice(r, "mode", modes, 3);
+    r->f->kernelize = mode < 0 ? KERNELIZE_NONE : (enum ir_kernelize)(KERNELIZE_EXACT + mode);
+    if (r->f->kernelize != KERNELIZE_TAYLOR)
+        return;
+    text_expect(t, "(");
+    r->f->degree = (int)text_int(t, "degree", 1, IR_MAX_TAYLOR);
+    text_expect(t, ")");
+}
+
+static void
 read_head(struct ir_reader *r)
 {
     struct text *t = r->t;
@@ -551,13 +569,7 @@ read_head(struct ir_reader *r)
                          ir_type_names[type]);
         r->f->acc = state < type ? r->f->type : (enum ir_type)state;
     }
-    r->f->kernelize_span = t->tok.span;
-    if (!text_take(t, "kernelize"))
-        r->f->kernelize_span = (span_t){0};
-    else if (text_take(t, "auto"))
-        r->f->kernelize = KERNELIZE_AUTO;
-    else if (text_expect(t, "exact"))
-        r->f->kernelize = KERNELIZE_EXACT;
+    read_kernelize(r);
     text_expect(t, "{");
 }
 

@@ -291,7 +291,8 @@ check_roots(const struct ir_func *f, struct arena *a)
     }
     if ((unsigned)f->row_sum > POS_POSITIVE || (unsigned)f->type > TYPE_F64 ||
         (unsigned)f->acc > TYPE_F64 || f->acc < f->type ||
-        (unsigned)f->kernelize > KERNELIZE_AUTO)
+        (unsigned)f->kernelize > KERNELIZE_TAYLOR ||
+        (f->kernelize == KERNELIZE_TAYLOR && (f->degree < 1 || f->degree > IR_MAX_TAYLOR)))
         return "the type, kernelize or what is known of the row sum has no meaning";
     return NULL;
 }

@@ -12,11 +12,13 @@ enum pass_facts {
     FACT_SPLIT = 4,      /* sim is a sum of rsum[f](A*B), A on the query side, B on the key side */
     FACT_LINEAR = 8,     /* no value varies over i and j together */
     FACT_STABLE = 16,    /* exponentials are relative to a running maximum */
-    FACT_SIGNED = 32     /* row_sum is filled in */
+    FACT_SIGNED = 32,    /* row_sum is filled in */
+    FACT_WRITTEN = 64    /* what was written is computed: broken by a pass that approximates it */
 };
 
 /* What derivation found, for explain. Strings live in the function's arena. */
 struct derivation {
+    const char *approximation; /* what stands for what, where it is good, or NULL */
     const char *expansion;   /* "1 + 2·(q·k) + (q·k)^2", by degree, exact coefficients */
     const char *phi_q, *phi_k; /* the feature maps as formulas */
     const char *features;    /* d' as a formula in the dims: "1 + D + D*(D+1)/2" */
@@ -31,6 +33,8 @@ struct pass_context {
     struct derivation *why;  /* filled in by the passes that derive something */
     struct arena *scratch;   /* emptied after each pass */
     struct str *stats;       /* "pass: what happened" lines for --stats, or NULL */
+    struct ir_func **meaning; /* where a pass that breaks FACT_WRITTEN and changed anything leaves a
+                              * copy of what is to be computed from then on, or NULL */
 };
 
 /* A pass changes f in place (nodes are only added; roots are moved). It returns false after

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "passes/roots.h"
 #include "passes/score.h"
 
 /* ---- signs of expressions ---- */
@@ -100,21 +101,6 @@ features_nonneg(const struct ir_func *f, ir_ref n)
 
 /* ---- polynomials in one score ---- */
 
-/* P >= 0 everywhere iff its leading term is positive and even, and no real root has odd
- * multiplicity. */
-static bool
-nonnegative(const fmpz_poly_t p)
-{
-    fmpz_poly_factor_t fac;
-    bool ok = fmpz_poly_degree(p) % 2 == 0 && fmpz_sgn(fmpz_poly_lead(p)) > 0;
-    fmpz_poly_factor_init(fac);
-    fmpz_poly_factor_squarefree(fac, p);
-    for (slong k = 0; k < fac->num && ok; k++)
-        ok = fac->exp[k] % 2 == 0 || fmpz_poly_num_real_roots_sturm(fac->p + k) == 0;
-    fmpz_poly_factor_clear(fac);
-    return ok;
-}
-
 /* The linear factors' roots, as "s = -1", or a count where roots are irrational. */
 static const char *
 zero_set(struct ir_func *f, const fmpz_poly_t p, const char *score)
@@ -149,6 +135,17 @@ zero_set(struct ir_func *f, const fmpz_poly_t p, const char *score)
     return out;
 }
 
+/* "positive while every visible q·k > -1.5", or NULL where no such bound is known. */
+static const char *
+positive_above(struct ir_func *f, const fmpz_poly_t p, ir_ref x)
+{
+    int64_t n;
+    if (fmpz_sgn(fmpz_poly_lead(p)) < 0 || !poly_largest_root(p, &n))
+        return NULL;
+    return arena_printf(f->arena, "it is positive while %s > %s for every visible key",
+                        math_text(f, x), millionths(f->arena, n));
+}
+
 /* P(y) and y change sign together near 0. */
 static bool
 odd_at_zero(const fmpz_poly_t p)
@@ -164,7 +161,7 @@ odd_at_zero(const fmpz_poly_t p)
 static bool
 classify_score(struct ir_func *f, const struct split *s, const struct score *x)
 {
-    bool never_negative = nonnegative(x->p);
+    bool never_negative = poly_nonnegative(x->p);
     for (int k = 0; k < s->natoms; k++)
         if (x->root[k] && sign_of(f, s->atom[k].node) == ANY)
             return false;
@@ -178,7 +175,10 @@ classify_score(struct ir_func *f, const struct split *s, const struct score *x)
     }
     if (!never_negative) {
         f->row_sum = POS_ANY_SIGN;
-        f->row_sum_why = "the similarity takes both signs, so a row can sum to zero";
+        const char *above = x->node ? positive_above(f, x->p, x->node) : NULL;
+        f->row_sum_why = arena_printf(f->arena, "the similarity takes both signs, so a row can sum "
+                                                "to zero%s%s", above ? "; " : "",
+                                      above ? above : "");
     } else if (fmpz_poly_num_real_roots_sturm(x->p) == 0) {
         f->row_sum = POS_POSITIVE;
         f->row_sum_why = "the similarity is > 0 for every score (no real root)";
@@ -215,10 +215,40 @@ classify_polynomial(struct ir_func *f, ir_ref sim, struct arena *scratch)
     return known;
 }
 
+/* The sign of a product; *why bounds the range in which it is positive, where all factors but one
+ * polynomial in one value are. */
+static enum sign
+sign_of_product(struct ir_func *f, ir_ref n, const char **why)
+{
+    ir_ref fac[PASS_MAX_FACTORS], x;
+    enum sign all = POSITIVE;
+    int count = pass_factors(f, n, fac), open = 0;
+    fmpz_poly_t p;
+    fmpz_poly_init(p);
+    for (int k = 0; k < count; k++) {
+        enum sign one = sign_of(f, fac[k]);
+        if (one == ANY && (x = as_polynomial_in_one(f, fac[k], p)) && sign_of(f, x) == ANY) {
+            if (poly_nonnegative(p))
+                one = fmpz_poly_num_real_roots_sturm(p) ? NONNEG : POSITIVE;
+            else
+                *why = positive_above(f, p, x);
+        }
+        open += one != POSITIVE;
+        all = weaker(all, one);
+    }
+    if (open != 1)
+        *why = NULL;
+    fmpz_poly_clear(p);
+    return all;
+}
+
 static void
 classify_sign(struct ir_func *f, ir_ref sim)
 {
+    const char *above = NULL;
     enum sign x = sign_of(f, sim);
+    if (x == ANY)
+        x = sign_of_product(f, sim, &above);
     f->row_sum = x == POSITIVE ? POS_POSITIVE : x == NONNEG ? POS_NONNEG : POS_ANY_SIGN;
     if (x == POSITIVE)
         f->row_sum_why = "every term is > 0, so a row with one visible key is";
@@ -228,7 +258,7 @@ classify_sign(struct ir_func *f, ir_ref sim)
                                             math_text(f, f->nodes[sim].arg[0]))
                              : "every term is >= 0; zero if all of them are";
     else
-        f->row_sum_why = "no proof: the similarity may be zero or negative";
+        f->row_sum_why = above ? above : "no proof: the similarity may be zero or negative";
 }
 
 bool

@@ -73,7 +73,7 @@ bool features_nonneg(const struct ir_func *f, ir_ref n);
 bool passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_t *dims,
                   uint64_t seed, const char **why);
 
-pass_fn pass_shapes, pass_fold, pass_cse, pass_expand, pass_kernelize, pass_reassociate,
-    pass_online, pass_positivity;
+pass_fn pass_shapes, pass_fold, pass_cse, pass_approximate, pass_expand, pass_kernelize,
+    pass_reassociate, pass_online, pass_positivity;
 
 #endif

@@ -89,6 +89,9 @@ split_poly *split_sum(struct split *s, uint8_t axis, ir_ref n, span_t at);
  * *culprit is then its text. vector: the axis e may have, or AX_UNIT. */
 bool split_exponent(struct split *s, ir_ref e, uint8_t vector, bool decays, ir_ref part[3],
                     const char **culprit);
+/* The same of a scalar e whose terms that pair both sides are no hindrance: *pairs is their sum, or
+ * 0. False after an error. */
+bool split_exponent_pairs(struct split *s, ir_ref e, ir_ref part[3], ir_ref *pairs);
 /* The decay per position of exp(e) or base^e with part[2] of its exponent split off. */
 ir_ref split_decay(struct split *s, const struct ir_node *x, ir_ref rate);
 /* Says once that powers with split exponents can leave the range of the type. */

@@ -376,10 +376,11 @@ culprit_text(struct split *s, ulong *e, span_t at)
     return t;
 }
 
-/* Adds each term of p times the vector x (0: none) to its side; false at a term of both sides. */
+/* Adds each term of p times the vector x (0: none) to its side; one of both sides to *pairs, or
+ * false where pairs is NULL. */
 static bool
-exponent_terms(struct split *s, const split_poly *p, ir_ref x, ir_ref side_sum[2], span_t at,
-               const char **culprit)
+exponent_terms(struct split *s, const split_poly *p, ir_ref x, ir_ref side_sum[2], ir_ref *pairs,
+               span_t at, const char **culprit)
 {
     ulong e[SPLIT_MAX_ATOMS];
     bool ok = true;
@@ -389,12 +390,13 @@ exponent_terms(struct split *s, const split_poly *p, ir_ref x, ir_ref side_sum[2
         split_term(s, p, i, c, e);
         unsigned side = (unsigned)term_side(s, e) |
                         (unsigned)(x ? ir_side_of(s->f, x) : SIDE_NEUTRAL);
-        if (side == SIDE_MIXED) {
+        if (side == SIDE_MIXED && !pairs) {
             *culprit = x ? NULL : culprit_text(s, e, at);
             ok = false;
             continue;
         }
-        ir_ref *sum = &side_sum[side == SIDE_KEY], t = split_node(s, poly_one_term(s, c, e), at);
+        ir_ref *sum = side == SIDE_MIXED ? pairs : &side_sum[side == SIDE_KEY];
+        ir_ref t = split_node(s, poly_one_term(s, c, e), at);
         t = x ? pass_mul(s->f, t, x, at) : t;
         *sum = *sum ? ir_op2(s->f, IR_add, *sum, t, at) : t;
     }
@@ -455,8 +457,9 @@ vec_collect(struct split *s, struct vec *v)
         }
 }
 
-bool
-split_exponent(struct split *s, ir_ref e, uint8_t vector, bool decays, ir_ref part[3],
+static bool
+exponent_parts(struct split *s, ir_ref e, uint8_t vector, bool decays, ir_ref part[3],
+               ir_ref *pairs,
                const char **culprit)
 {
     span_t at = s->f->nodes[e].span;
@@ -480,7 +483,22 @@ split_exponent(struct split *s, ir_ref e, uint8_t vector, bool decays, ir_ref pa
             rate = x ? pass_mul(s->f, rate, x, at) : rate;
             part[2] = part[2] ? ir_op2(s->f, IR_add, part[2], rate, at) : rate;
         }
-        ok = exponent_terms(s, p, x, part, at, culprit);
+        ok = exponent_terms(s, p, x, part, pairs, at, culprit);
     }
     return ok;
+}
+
+bool
+split_exponent(struct split *s, ir_ref e, uint8_t vector, bool decays, ir_ref part[3],
+               const char **culprit)
+{
+    return exponent_parts(s, e, vector, decays, part, NULL, culprit);
+}
+
+bool
+split_exponent_pairs(struct split *s, ir_ref e, ir_ref part[3], ir_ref *pairs)
+{
+    const char *unused;
+    *pairs = 0;
+    return exponent_parts(s, e, AX_UNIT, s->causal, part, pairs, &unused);
 }

@@ -100,7 +100,7 @@ static struct condition
 condition_of(struct unit *u)
 {
     struct ir_func *f = u->func;
-    const struct ir_func *source = u->source_func;
+    const struct ir_func *source = u->meaning;
     const struct ir_node out = source->nodes[source->root[ROOT_OUT]];
     struct condition c = {.sums = f};
     span_t at = {0, 0};
@@ -129,7 +129,7 @@ condition_row(const struct unit *u, const struct condition *c, const struct inte
     bool ok = interp_rows(c->sums, c->num, in, at[0], at[1], at[2], 1, cond, why);
     if (ok && c->normaliser)
         ok = interp_rows(c->sums, c->den, in, at[0], at[1], at[2], 1, &weights, why) &&
-             interp_rows(u->source_func, c->normaliser, in, at[0], at[1], at[2], 1, &z, why);
+             interp_rows(u->meaning, c->normaliser, in, at[0], at[1], at[2], 1, &z, why);
     for (int64_t k = 0; ok && k < in->dims[DIM_M]; k++)
         cond[k].f = (cond[k].f + fabs(out[k].f) * weights.f) / fabs(z.f);
     return ok;
@@ -193,7 +193,7 @@ pair_width(const struct ir_func *f, struct arena *scratch, const int64_t *dims)
 bool
 check_compare(struct unit *u, struct values *v, struct finding *r, const char **why)
 {
-    struct ir_func *f = u->source_func;
+    struct ir_func *f = u->meaning;
     struct interp_input in = values_interp(v);
     const int64_t *d = v->dims;
     double work = (double)d[DIM_B] * (double)d[DIM_H] * (double)d[DIM_NQ] * (double)d[DIM_N] *
@@ -274,7 +274,7 @@ check_one(struct unit *u, const struct options *o, const attn_kernel *k, const i
     const char *why = NULL;
     int rc = EXIT_ENV;
     attn_exec exec = {.threads = (int)o->threads};
-    if (!values_alloc(&v, u->source_func, k, dims)) {
+    if (!values_alloc(&v, u->meaning, k, dims)) {
         fprintf(stderr, "attnc: these sizes are too large to check\n");
     } else {
         values_random(&v, (uint64_t)o->seed + 1, false);

@@ -98,7 +98,7 @@ fill(struct one *x)
     int rc = sizes_of(x, dims);
     if (rc != EXIT_OK)
         return rc;
-    if (!values_alloc(&x->v, x->cost.u.source_func, x->kernel, dims)) {
+    if (!values_alloc(&x->v, x->cost.u.meaning, x->kernel, dims)) {
         fprintf(stderr, "attnc: %s: these arrays are too large\n", x->kernel->name);
         return EXIT_DIAG;
     }
@@ -222,7 +222,7 @@ compare_outputs(const struct one *a, struct one *x)
 static bool
 make_weights(struct comparison *c, struct one *x)
 {
-    struct ir_func *f = x->cost.u.source_func;
+    struct ir_func *f = x->cost.u.meaning;
     const span_t at = {0, 0};
     struct interp_input in = values_interp(&x->v);
     const int64_t *d = in.dims;

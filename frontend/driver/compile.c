@@ -104,6 +104,8 @@ unit_open(struct unit *u, const char *path, const struct options *o)
 static void
 free_functions(struct unit *u)
 {
+    if (u->meaning && u->meaning != u->source_func)
+        ir_func_free(u->meaning);
     if (u->source_func)
         ir_func_free(u->source_func);
     if (u->func)
@@ -150,7 +152,7 @@ lowered(struct unit *u)
     prove_asserts(u);
     if (u->diag.errors)
         return EXIT_DIAG;
-    u->source_func = ir_func_clone(u->arena, u->func);
+    u->source_func = u->meaning = ir_func_clone(u->arena, u->func);
     return EXIT_OK;
 }
 
@@ -225,7 +227,7 @@ unit_passes(struct unit *u, const struct options *o)
                               .print_changed = o->print_changed, .stop_after = o->stop_after,
                               .time = o->time_passes, .check_each = o->check_each, .dump = stdout};
     struct pass_context pc = {.diag = &u->diag, .why = &u->why, .scratch = u->scratch,
-                              .stats = o->stats ? &u->stats : NULL};
+                              .stats = o->stats ? &u->stats : NULL, .meaning = &u->meaning};
     bool ok = passes_run(u->func, &po, &pc);
     if (o->stats)
         fputs(str_text(&u->stats), stderr);

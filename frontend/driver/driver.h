@@ -56,7 +56,9 @@ struct unit {
     struct arena *arena, *scratch;
     struct source *src;
     struct diag diag;
-    struct ir_func *source_func;   /* as written: the oracle */
+    struct ir_func *source_func;   /* as written */
+    struct ir_func *meaning;       /* what code is to compute, the oracle: as written, or what
+                                    * approximates it */
     struct ir_func *func;          /* after the passes */
     struct derivation why;
     struct compiled program;        /* as the frontend made it */

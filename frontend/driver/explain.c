@@ -105,6 +105,7 @@ tell_derivation(struct teller *t, const struct unit *u)
     if (u->nproven)
         str_printf(&s, "%d proven", u->nproven);
     line(t, "assertions", str_text(&s));
+    line(t, "approximation", u->why.approximation);
     line(t, "expansion", u->why.expansion);
     line(t, "phi_q(q)", u->why.phi_q);
     line(t, "phi_k(k)", u->why.phi_k);
@@ -240,6 +241,7 @@ explain_json(struct cost_program *p)
     puts("{");
     put_text("name", u->func->name, false);
     put_text("sim", str_text(&sim), false);
+    put_text("approximation", u->why.approximation, false);
     put_text("expansion", u->why.expansion, false);
     put_text("phi_q", u->why.phi_q, false);
     put_text("phi_k", u->why.phi_k, false);

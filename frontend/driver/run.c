@@ -167,7 +167,7 @@ run_kernel(struct arrays *a, const struct options *o)
 static void
 report_cost(struct unit *u, const struct arrays *a)
 {
-    const struct ir_func *f = u->source_func;
+    const struct ir_func *f = u->meaning;
     const attn_kernel *k = a->kernel;
     int64_t *dims = ARENA_ARRAY(u->arena, int64_t, f->ndims);
     const num **params = ARENA_ARRAY(u->arena, const num *, f->nparams + 1);

@@ -44,7 +44,7 @@ stats_report(struct unit *u, const struct interp_input *in)
             (long long)d[DIM_H], (long long)d[DIM_NQ], (long long)d[DIM_N], (long long)d[DIM_D],
             (long long)d[DIM_M]);
     if (c.scores) {
-        int64_t seen = visible_pairs(u->source_func, in);
+        int64_t seen = visible_pairs(u->meaning, in);
         fprintf(stderr, "%lld scores computed, ", (long long)c.scores);
         if (seen >= 0)
             fprintf(stderr, "%lld visible, ", (long long)seen);

@@ -35,9 +35,13 @@ bool
 program_pass(struct program *p, const char *stop_after)
 {
     struct pass_options o = {.stop_after = stop_after, .dump = stdout};
-    struct pass_context c = {.diag = &p->diag, .why = &p->why, .scratch = p->scratch};
+    struct pass_context c = {.diag = &p->diag, .why = &p->why, .scratch = p->scratch,
+                             .meaning = &p->meaning};
     if (p->func)
         ir_func_free(p->func);
+    if (p->meaning && p->meaning != p->source)
+        ir_func_free(p->meaning);
+    p->meaning = p->source;
     p->func = ir_func_clone(p->arena, p->source);
     return (passes_run(p->func, &o, &c) && !p->diag.errors) || show(p);
 }
@@ -45,6 +49,8 @@ program_pass(struct program *p, const char *stop_after)
 void
 program_close(struct program *p)
 {
+    if (p->meaning && p->meaning != p->source)
+        ir_func_free(p->meaning);
     if (p->source)
         ir_func_free(p->source);
     if (p->func)

@@ -8,8 +8,8 @@
 #include "passes/schedule.h"
 #include "runtime/attn.h"
 
-/* A program through front end and passes. source is what was written, func what the passes made of
- * it. */
+/* A program through front end and passes. source is what was written, meaning the same or what a
+ * pass approximates it by, func what the passes made of it. */
 struct program {
     struct arena *arena, *scratch;
     struct source *src;
@@ -17,7 +17,7 @@ struct program {
     char *said; /* what the compiler had to say: shown when something fails */
     size_t said_len;
     struct derivation why;
-    struct ir_func *source, *func;
+    struct ir_func *source, *meaning, *func;
 };
 
 /* The front end alone: func is NULL until program_pass. False after a diagnostic was printed. */

@@ -125,8 +125,8 @@ open_all(struct native *kernels, int *count, const struct exact_program *p, cons
     return ok;
 }
 
-/* The definition in exact.c and the interpreter on the source function are one and the same. (Where
- * exp would overflow as written: on the function relative to the row's maximum.) */
+/* The definition in exact.c and the interpreter on what the program means are one and the same.
+ * (Where exp would overflow as written: on the function relative to the row's maximum.) */
 static void
 check_definition(const struct native *n, const struct exact_program *p)
 {
@@ -147,7 +147,7 @@ check_definition(const struct native *n, const struct exact_program *p)
         struct interp_input in = {
             .dom = NUM_F64, .dims = d, .q = x[0], .k = x[1], .v = x[2], .params = &param};
         num *out = xmalloc(sizeof(num) * (size_t)(c.count + 1));
-        const struct ir_func *f = p->result == HARDMAX ? n->p.func : n->p.source;
+        const struct ir_func *f = p->result == HARDMAX ? n->p.func : n->p.meaning;
         ok = ok && interp_node(f, f->root[ROOT_OUT], &in, out, &why);
         for (int64_t e = 0; ok && e < c.count; e++)
             ok = out[e].f == c.want[e];
