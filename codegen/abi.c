@@ -72,33 +72,34 @@ dims_table(struct abi *x)
 }
 
 static val
-tensor_row(struct abi *x, const char *name, int rank, int role, const uint16_t *dims)
+tensor_row(struct abi *x, const struct ir_param *p, int rank, int role)
 {
     val axes[ATTN_MAX_RANK];
     for (int k = 0; k < ATTN_MAX_RANK; k++)
-        axes[k] = c32(x, k < rank ? dims[k] : 0);
-    val fields[4] = {text(x, name), c32(x, rank), c32(x, role),
-                     LLVMConstArray2(x->i32, axes, ATTN_MAX_RANK)};
-    return record(x, fields, 4);
+        axes[k] = c32(x, k < rank ? p->dims[k] : 0);
+    val fields[7] = {text(x, p->name), c32(x, rank), c32(x, role),
+                     LLVMConstArray2(x->i32, axes, ATTN_MAX_RANK), c32(x, p->source), c32(x, 0),
+                     c64(x, p->seed)};
+    return record(x, fields, 7);
 }
 
 static val
 tensors_table(struct abi *x)
 {
-    static const struct {
-        const char *name;
-        uint16_t dims[4];
-    } fixed[4] = {{"q", {DIM_B, DIM_H, DIM_NQ, DIM_D}}, {"k", {DIM_B, DIM_G, DIM_N, DIM_D}},
-                  {"v", {DIM_B, DIM_G, DIM_N, DIM_M}}, {"out", {DIM_B, DIM_H, DIM_NQ, DIM_M}}};
+    static const struct ir_param fixed[4] = {
+        {.name = "q", .rank = 4, .dims = {DIM_B, DIM_H, DIM_NQ, DIM_D}},
+        {.name = "k", .rank = 4, .dims = {DIM_B, DIM_G, DIM_N, DIM_D}},
+        {.name = "v", .rank = 4, .dims = {DIM_B, DIM_G, DIM_N, DIM_M}},
+        {.name = "out", .rank = 4, .dims = {DIM_B, DIM_H, DIM_NQ, DIM_M}}};
     const struct ir_func *f = x->m->func;
     uint32_t n = tile_arg_count(f);
     val *rows = ARENA_ARRAY(x->m->arena, val, n);
     for (uint32_t k = 0; k < 4; k++)
-        rows[k] = tensor_row(x, fixed[k].name, k == 3 || !f->contraction ? 4 : 0,
-                             k == 3 ? ATTN_OUTPUT : ATTN_INPUT, fixed[k].dims);
+        rows[k] = tensor_row(x, &fixed[k], k == 3 || !f->contraction ? 4 : 0,
+                             k == 3 ? ATTN_OUTPUT : ATTN_INPUT);
     for (uint32_t k = 4; k < n; k++) {
         const struct ir_param *p = &f->params[tile_arg_param(f, k)];
-        rows[k] = tensor_row(x, p->name, p->rank, ATTN_INPUT, p->dims);
+        rows[k] = tensor_row(x, p, p->rank, ATTN_INPUT);
     }
     return table(x, "tensors", rows, n);
 }
@@ -335,7 +336,8 @@ cg_export(struct cg_module *m, val kernel, enum cg_stepping stepping)
     for (int k = 0; k < 4; k++)
         argument(&a, true);
     for (uint32_t k = 0; k < m->func->nparams; k++)
-        argument(&a, m->func->params[k].rank > 0);
+        if (m->func->params[k].source == SOURCE_GIVEN) /* those that are made come last */
+            argument(&a, m->func->params[k].rank > 0);
     entry_wrapper(&x, kernel, "forward", &a, false);
     if (stepping)
         entry_wrapper(&x, kernel, "step", &a, true);
@@ -379,7 +381,7 @@ cg_export_graph(struct cg_module *m, const struct graph *g, const val *kernels,
         if (k < arguments)
             argument(&a, p->rank > 0);
         if (p->rank)
-            rows[tensors++] = tensor_row(&x, p->name, p->rank, roles[p->role], p->dims);
+            rows[tensors++] = tensor_row(&x, p, p->rank, roles[p->role]);
     }
     for (int k = 0; k < g->nstages; k++) {
         const struct graph_stage *s = g->stage[k];

@@ -8,8 +8,9 @@ put_param_list(const struct ir_func *f, struct str *out)
 {
     str_put(out, "const DLTensor *q, const DLTensor *k,\n    const DLTensor *v, DLTensor *out");
     for (uint32_t k = 0; k < f->nparams; k++)
-        str_printf(out, f->params[k].rank ? ", const DLTensor *%s" : ", double %s",
-                   f->params[k].name);
+        if (f->params[k].source == SOURCE_GIVEN)
+            str_printf(out, f->params[k].rank ? ", const DLTensor *%s" : ", double %s",
+                       f->params[k].name);
     str_put(out, ", attn_exec *exec");
 }
 
@@ -76,7 +77,7 @@ cg_header(const struct ir_func *f, const char *schedule, enum cg_stepping steppi
                " *   v        [B, G, n, M]      G divides H\n *   out      [B, H, n_q, M]\n",
                type, f->acc != f->type ? "; sums and states float64" : "");
     for (uint32_t k = 0; k < f->nparams; k++)
-        if (f->params[k].rank)
+        if (f->params[k].rank && f->params[k].source == SOURCE_GIVEN)
             put_shape(f, &f->params[k], out);
     put_fixed_sizes(f, out);
     put_opening(f, out);

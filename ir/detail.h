@@ -44,6 +44,8 @@ struct ir_reader {
     ir_ref *node;        /* %number in the text -> node, poison, or 0 */
     size_t nnode, cap;
     bool quiet;          /* the current statement uses poison */
+    const char *weights; /* of kernelize random, declared after it, or NULL */
+    span_t weights_at;
 };
 
 /* From the word attention to its closing brace, with t and a set; NULL after errors. */

@@ -24,6 +24,7 @@ const struct ir_op_info ir_ops[IR_OP_COUNT] = {
 #undef BOOL
 #undef TRANS
 
+const char *const ir_source_names[SOURCE_COUNT] = {"given", "normal", "orthogonal"};
 const char *const ir_root_names[ROOT_COUNT] = {
     [ROOT_OUT] = "out", [ROOT_NUM] = "num",   [ROOT_DEN] = "den",
     [ROOT_SIM] = "sim", [ROOT_MASK] = "mask", [ROOT_ANY] = "any",

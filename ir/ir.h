@@ -78,10 +78,16 @@ struct ir_axis {
 /* What one kernel may have; the same as the runtime's ATTN_MAX_... */
 enum { IR_MAX_RANK = 6, IR_MAX_DIMS = 64, IR_MAX_TENSORS = 36, IR_MAX_SCALARS = 64 };
 enum ir_role { PARAM_GIVEN, PARAM_INPUT, PARAM_OUTPUT, PARAM_BETWEEN }; /* see ir/graph.h */
+/* A tensor that no caller gives is made by the runtime from a seed: the transpose [columns, rows]
+ * of random weights (attn_random_weights). The numbers are ATTN_GIVEN and so on of attn.h. */
+enum ir_source { SOURCE_GIVEN, SOURCE_NORMAL, SOURCE_ORTHOGONAL, SOURCE_COUNT };
+#define IR_MAX_SEED ((int64_t)1 << 53)
 struct ir_param {
     const char *name;
     span_t span;
     uint8_t role;                /* enum ir_role; PARAM_GIVEN outside shells */
+    uint8_t source;              /* enum ir_source */
+    int64_t seed;
     uint8_t rank;
     uint16_t dims[IR_MAX_RANK];  /* dimension of each index */
     bool has_default;
@@ -125,10 +131,12 @@ struct ir_binding {
 enum ir_type { TYPE_F32, TYPE_F64 }; /* narrowest first */
 extern const char *const ir_type_names[2]; /* "f32" "f64" */
 extern const uint8_t ir_type_bytes[2];     /* 4 8 */
-/* AUTO: as EXACT, and the direct form beside it, chosen between by the sizes of each run. TAYLOR:
- * the exponential of what pairs query and key is approximated first (pass approximate), which
- * leaves EXACT. */
-enum ir_kernelize { KERNELIZE_NONE, KERNELIZE_EXACT, KERNELIZE_AUTO, KERNELIZE_TAYLOR };
+/* AUTO: as EXACT, and the direct form beside it, chosen between by the sizes of each run. TAYLOR
+ * and RANDOM: the exponential of what pairs query and key is approximated first (pass approximate),
+ * which leaves EXACT. */
+enum ir_kernelize {
+    KERNELIZE_NONE, KERNELIZE_EXACT, KERNELIZE_AUTO, KERNELIZE_TAYLOR, KERNELIZE_RANDOM
+};
 enum { IR_MAX_TAYLOR = 16 };
 enum ir_positivity { POS_UNKNOWN, POS_ANY_SIGN, POS_NONNEG, POS_POSITIVE };
 
@@ -137,6 +145,7 @@ enum ir_positivity { POS_UNKNOWN, POS_ANY_SIGN, POS_NONNEG, POS_POSITIVE };
 enum ir_root {
     ROOT_OUT, ROOT_NUM, ROOT_DEN, ROOT_SIM, ROOT_MASK, ROOT_ANY, ROOT_PAIR, ROOT_COUNT
 };
+extern const char *const ir_source_names[SOURCE_COUNT]; /* "given" "normal" "orthogonal" */
 extern const char *const ir_root_names[ROOT_COUNT]; /* "out" "num" ... */
 
 struct ir_func {
@@ -146,6 +155,7 @@ struct ir_func {
     enum ir_type acc;              /* of sums, features and states: type or a wider one */
     enum ir_kernelize kernelize;
     int degree;                    /* TAYLOR: of the polynomial, from 1 to IR_MAX_TAYLOR */
+    uint32_t weights;              /* RANDOM: the param W[R, D], or its transpose if generated */
     span_t kernelize_span;
     struct ir_dim *dims;
     uint32_t ndims;

@@ -229,6 +229,8 @@ put_params(const struct ir_func *f, struct str *out)
         str_putc(out, ']');
         if (p->has_default)
             str_printf(out, " = %.17g", p->value);
+        if (p->source != SOURCE_GIVEN)
+            str_printf(out, " = %s(%lld)", ir_source_names[p->source], (long long)p->seed);
         str_putc(out, '\n');
     }
 }
@@ -257,6 +259,11 @@ put_kernelize(const struct ir_func *f, struct str *out)
         str_put(out, " kernelize auto");
     if (f->kernelize == KERNELIZE_TAYLOR)
         str_printf(out, " kernelize taylor(%d)", f->degree);
+    if (f->kernelize == KERNELIZE_RANDOM) {
+        str_put(out, " kernelize random(");
+        ir_print_name(f->params[f->weights].name, out);
+        str_putc(out, ')');
+    }
 }
 
 void

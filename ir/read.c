@@ -173,6 +173,18 @@ read_dim(struct ir_reader *r)
         ir_dim_add(r->f, name, size);
 }
 
+/* What makes a tensor that no caller gives: normal(SEED), orthogonal(SEED). */
+static void
+read_source(struct ir_reader *r, struct ir_param *p)
+{
+    struct text *t = r->t;
+    int source = ir_read_choice(r, "source", ir_source_names + 1, SOURCE_COUNT - 1);
+    p->source = (uint8_t)(source < 0 ? SOURCE_GIVEN : source + 1);
+    text_expect(t, "(");
+    p->seed = text_int(t, "seed", 0, IR_MAX_SEED);
+    text_expect(t, ")");
+}
+
 static void
 read_param(struct ir_reader *r)
 {
@@ -191,9 +203,9 @@ read_param(struct ir_reader *r)
             break;
     }
     text_expect(t, "]");
-    if (text_is(t, "=") && p.rank)
-        ir_read_fail(r, t->tok.span, "only a scalar can have a default");
-    if (text_take(t, "=")) {
+    if (p.rank && text_take(t, "=")) {
+        read_source(r, &p);
+    } else if (text_take(t, "=")) {
         p.has_default = true;
         p.value = text_double(t, "a number");
     }
@@ -535,18 +547,22 @@ read_statement(struct ir_reader *r)
 static void
 read_kernelize(struct ir_reader *r)
 {
-    static const char *const modes[] = {"exact", "auto", "taylor"};
+    static const char *const modes[] = {"exact", "auto", "taylor", "random"};
     struct text *t = r->t;
     span_t at = t->tok.span;
     if (!text_take(t, "kernelize"))
         return;
     r->f->kernelize_span = at;
-    int mode = ir_read_choice(r, "mode", modes, 3);
+    int mode = ir_read_choice(r, "mode", modes, 4);
     r->f->kernelize = mode < 0 ? KERNELIZE_NONE : (enum ir_kernelize)(KERNELIZE_EXACT + mode);
-    if (r->f->kernelize != KERNELIZE_TAYLOR)
+    if (r->f->kernelize < KERNELIZE_TAYLOR)
         return;
     text_expect(t, "(");
-    r->f->degree = (int)text_int(t, "degree", 1, IR_MAX_TAYLOR);
+    r->weights_at = t->tok.span;
+    if (r->f->kernelize == KERNELIZE_TAYLOR)
+        r->f->degree = (int)text_int(t, "degree", 1, IR_MAX_TAYLOR);
+    else
+        r->weights = text_name(t, "a param"); /* declared further down */
     text_expect(t, ")");
 }
 
@@ -585,6 +601,12 @@ ir_read_attention(struct ir_reader *r)
     while (!t->failed && t->tok.kind != TEXT_END && !text_is(t, "}"))
         read_statement(r);
     text_expect(t, "}");
+    if (r->weights && t->diag->errors == errors) {
+        int w = ir_param_find(r->f, r->weights);
+        if (w < 0)
+            diag_error(t->diag, r->weights_at, "unknown param '%.60s'", r->weights);
+        r->f->weights = w < 0 ? 0 : (uint32_t)w;
+    }
     if (t->diag->errors == errors) {
         const char *why = ir_verify(r->f, r->a);
         if (why)

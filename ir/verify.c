@@ -219,6 +219,12 @@ check_tables(const struct ir_func *f, struct arena *a)
         const struct ir_param *p = &f->params[k];
         if (p->rank > IR_MAX_RANK || (p->rank && p->has_default))
             return arena_printf(a, "param %s: bad rank, or a default for a tensor", p->name);
+        if (p->source >= SOURCE_COUNT || (p->source != SOURCE_GIVEN && p->rank != 2) ||
+            p->seed < 0 || p->seed > IR_MAX_SEED)
+            return arena_printf(a, "param %s: only a matrix is made from a seed", p->name);
+        if (k && p->rank && p->source == SOURCE_GIVEN && f->params[k - 1].source != SOURCE_GIVEN)
+            return arena_printf(a, "param %s: one that is made comes after those that are given",
+                                p->name);
         for (int i = 0; i < p->rank; i++)
             if (p->dims[i] >= f->ndims)
                 return arena_printf(a, "param %s: dimension %d does not exist", p->name, i + 1);
@@ -291,7 +297,9 @@ check_roots(const struct ir_func *f, struct arena *a)
     }
     if ((unsigned)f->row_sum > POS_POSITIVE || (unsigned)f->type > TYPE_F64 ||
         (unsigned)f->acc > TYPE_F64 || f->acc < f->type ||
-        (unsigned)f->kernelize > KERNELIZE_TAYLOR ||
+        (unsigned)f->kernelize > KERNELIZE_RANDOM ||
+        (f->kernelize == KERNELIZE_RANDOM &&
+         (f->weights >= f->nparams || f->params[f->weights].rank != 2)) ||
         (f->kernelize == KERNELIZE_TAYLOR && (f->degree < 1 || f->degree > IR_MAX_TAYLOR)))
         return "the type, kernelize or what is known of the row sum has no meaning";
     return NULL;

@@ -59,7 +59,7 @@ const char *attn_message(void);
 /* ---- description of a kernel: enough to bind from any language ---- */
 
 enum {
-    ATTN_ABI = 5,
+    ATTN_ABI = 6,
     ATTN_MAX_RANK = 6,
     ATTN_MAX_DIMS = 64,
     ATTN_MAX_TENSORS = 40, /* q, k, v and out among them */
@@ -78,11 +78,16 @@ typedef struct attn_dim {
 
 /* attn_tensor.role */
 enum { ATTN_INPUT = 0, ATTN_OUTPUT = 1, ATTN_BETWEEN = 2 };
+/* Where a tensor comes from: the caller, or the library, which makes it for each call (for steps,
+ * in the state); then no argument stands for it. */
+enum { ATTN_GIVEN = 0, ATTN_NORMAL = 1, ATTN_ORTHOGONAL = 2 };
 
 typedef struct attn_tensor {
     const char *name;        /* "q" "k" "v" "out", then tensor params; see attn_kernel.stages */
     int32_t rank, role;      /* rank 0: the kernel has no such argument */
     int32_t dims[ATTN_MAX_RANK]; /* index into attn_kernel.dims, per axis */
+    int32_t source, reserved;
+    uint64_t seed;           /* of a generated one, whose shape is [columns, rows] */
 } attn_tensor;
 
 typedef struct attn_scalar {
@@ -208,7 +213,8 @@ int attn_step(attn_state *s, const attn_kernel *kernel, const DLTensor *const *t
 size_t attn_step_workspace(const attn_state *s, const DLTensor *q, const DLTensor *k,
                            const DLTensor *v);
 
-/* Runs an entry: tensors in the order of kernel->tensors, scalars in that of kernel->scalars. */
+/* Runs an entry: tensors in the order of kernel->tensors (those that are generated are not looked
+ * at), scalars in that of kernel->scalars. */
 int attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors,
                 const double *scalars, attn_exec *exec);
 /* Workspace in bytes for these q, k, v (with the default thread count of exec NULL); 0 if they are
@@ -225,6 +231,13 @@ size_t attn_stages_workspace(const attn_kernel *kernel, const DLTensor *const *t
  * the kernels (p = 1: one row without offsets). Returns the number of rows, saturated at 2^40;
  * writes only if offsets is not NULL. */
 int64_t attn_monomial_rows(int64_t D, int64_t p, int32_t *offsets, double *weight);
+
+/* Random weights W[rows, cols], the same bits on every machine: entry (r, d) is the normal number
+ * r*cols + d of the seed; ATTN_ORTHOGONAL makes the rows of each block of cols rows orthogonal,
+ * keeping their lengths. out receives the transpose [cols, rows] in the type (ATTN_TYPE_...);
+ * block: room for min(rows, cols)*cols doubles. docs/approximations.md has the algorithm. */
+void attn_random_weights(int source, int type, uint64_t seed, int64_t rows, int64_t cols,
+                         double *block, void *out);
 
 /* The strongest ISA of this CPU, after the environment variable ATTN_ISA (v2, v3, v4, neon) lowered
  * it. */

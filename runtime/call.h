@@ -19,6 +19,7 @@ struct call {
     const attn_kernel *k;
     bool step;                      /* what runs over n holds the new rows only: as many as q has */
     bool no_outputs;                /* outputs may be NULL */
+    bool generated;                 /* the tensors no caller gives are there */
     int64_t slots[MAX_SLOTS];       /* dims first: -1 until bound */
     const char *bound_by[ATTN_MAX_DIMS];
 };
@@ -60,5 +61,14 @@ ATTN_HIDDEN int state_check_shape(const attn_state *s, const struct call *c);
 /* attn_step_workspace with the thread count of exec, and dims that are known already. */
 ATTN_HIDDEN size_t state_workspace(const attn_state *s, const DLTensor *const *qkv,
                                    const int64_t *dims, const attn_exec *exec);
+
+/* ---- generate.c: the tensors that no caller gives ---- */
+
+/* Their sizes are known and at least 1. */
+ATTN_HIDDEN int call_check_generated(struct call *c);
+/* Bytes for all of them, whole lines; -1 if they overflow. */
+ATTN_HIDDEN int64_t call_generated_bytes(const struct call *c);
+/* Points the call to them in memory (aligned to a line), made anew if `fill`. */
+ATTN_HIDDEN void call_generate(struct call *c, char *memory, bool fill);
 
 #endif

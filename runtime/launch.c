@@ -143,7 +143,7 @@ check_strides(const attn_tensor *x, const DLTensor *t, int64_t *slot)
 static bool
 is_argument(const attn_tensor *x)
 {
-    return x->rank && x->role != ATTN_BETWEEN;
+    return x->rank && x->role != ATTN_BETWEEN && x->source == ATTN_GIVEN;
 }
 
 static int
@@ -314,6 +314,20 @@ plan_bytes(const int64_t *plan, int workers, size_t *shared, size_t *local)
     return *shared + *local * (size_t)workers + LINE;
 }
 
+/* Adds what no caller gives to the shared workspace of a plan. Returns where it begins. */
+static int64_t
+add_generated(const struct call *c, int64_t *plan)
+{
+    int64_t bytes = call_generated_bytes(c), at = plan[0];
+    if (bytes < 0 || at < 0 || at > (int64_t)1 << 48) {
+        plan[0] = INT64_MAX;
+        return 0;
+    }
+    at = (at + LINE - 1) / LINE * LINE;
+    plan[0] = bytes ? at + bytes : plan[0];
+    return bytes ? at : -1;
+}
+
 /* Memory for the workspace, to be freed. What malloc would map anew for every call is mapped in
  * huge pages: a fault and an entry of the TLB per 2 MiB instead of 4 KiB. */
 void *
@@ -382,6 +396,7 @@ call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec)
     report[0] = check ? (int64_t)(uintptr_t)&zero_row : 0;
     report[1] = (int64_t)(uintptr_t)state;
     e->plan(c->slots, plan);
+    int64_t made = c->generated ? -1 : add_generated(c, plan);
     size_t need = plan_bytes(plan, workers, &shared, &local);
     if (!need)
         return attn_fail(ATTN_E_SIZE, "the workspace for these sizes overflows");
@@ -394,6 +409,8 @@ call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec)
         memory = owned = call_workspace_new(need);
     if (!memory)
         return attn_fail(ATTN_E_MEMORY, "out of memory: %zu bytes of workspace", need);
+    if (made >= 0)
+        call_generate(c, (char *)(((uintptr_t)memory + LINE - 1) / LINE * LINE) + made, true);
     run_phases(c, e, v, plan, memory, shared, local, workers, exec);
     free(owned);
     return zero_row == INT64_MAX ? ATTN_OK : report_zero_row(c, zero_row, exec);
@@ -430,6 +447,8 @@ call_prepare(struct call *c, const attn_kernel *kernel, int entry, const DLTenso
             rc = check_tensor(c, t, tensors[t]);
     if (!rc)
         rc = check_sizes(c);
+    if (!rc)
+        rc = call_check_generated(c);
     for (int s = 0; !rc && s < kernel->nscalars; s++)
         memcpy(call_tensor_slots(c, kernel->ntensors) + s, &scalars[s], sizeof(double));
     return rc;
@@ -483,6 +502,7 @@ call_workspace(const struct call *c, const attn_entry *e, const attn_exec *exec)
     int64_t plan[ATTN_PLAN] = {0};
     size_t shared, local;
     e->plan(c->slots, plan);
+    add_generated(c, plan);
     size_t need = plan_bytes(plan, worker_count(exec), &shared, &local);
     if (!need)
         attn_fail(ATTN_E_SIZE, "the workspace for these sizes overflows");

@@ -134,7 +134,8 @@ kernel_hash(const attn_kernel *k)
     for (int d = 0; d < k->ndims; d++)
         h = hash(hash_text(h, k->dims[d].name), &k->dims[d].size, sizeof k->dims[d].size);
     for (int t = 0; t < k->ntensors; t++)
-        h = hash(hash_text(h, k->tensors[t].name), k->tensors[t].dims, sizeof k->tensors[t].dims);
+        h = hash(hash_text(h, k->tensors[t].name), k->tensors[t].dims,
+                 sizeof *k->tensors - offsetof(attn_tensor, dims));
     for (int e = 0; e < k->nentries; e++)
         h = hash_text(hash_text(h, k->entries[e].name), k->entries[e].schedule);
     for (int e = 0; e < k->nstages; e++) {
@@ -338,9 +339,16 @@ step_sums(attn_state *s, struct call *c, const attn_kernel *kernel, attn_exec *e
     int fresh;
     c->slots[DIM_N] = s->position + c->slots[DIM_NQ];
     e->plan(c->slots, plan);
-    int rc = make_memory(s, c, plan[2 + ATTN_MAX_PHASES], &fresh);
+    int64_t sums = plan[2 + ATTN_MAX_PHASES], made = call_generated_bytes(c), bytes = sums;
+    if (made && (made < 0 || sums < 0 || sums > (int64_t)1 << 46))
+        bytes = -1;
+    else if (made)
+        bytes = (sums + LINE - 1) / LINE * LINE + made;
+    int rc = make_memory(s, c, bytes, &fresh);
     for (int t = 0; t < kernel->ntensors; t++)
         shift_tokens(c, t, s->position, element);
+    if (!rc && made) /* behind the sums, once per sequence */
+        call_generate(c, (char *)s->data + bytes - made, s->position == 0);
     if (!rc)
         rc = call_run(c, e, s->data, exec);
     if (rc && rc != ATTN_E_ZERO_ROW) {

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool
-is_input(const attn_kernel *k, int t)
+bool
+arrays_takes(const attn_kernel *k, int t)
 {
-    return k->tensors[t].role == ATTN_INPUT;
+    return k->tensors[t].role == ATTN_INPUT && k->tensors[t].source == ATTN_GIVEN;
 }
 
 static int
@@ -15,7 +15,7 @@ unknown_name(const attn_kernel *k, const char *name)
 {
     struct str s = {0};
     for (int t = 0; t < k->ntensors; t++)
-        if (is_input(k, t))
+        if (arrays_takes(k, t))
             str_printf(&s, "%s%s", s.len ? ", " : "", k->tensors[t].name);
     for (int t = 0; t < k->nscalars; t++)
         str_printf(&s, ", %s", k->scalars[t].name);
@@ -58,7 +58,7 @@ read_argument(struct arrays *a, const char *word, bool *used)
     const char *eq = strchr(word, '=');
     size_t n = (size_t)(eq - word);
     for (int t = 0; t < a->kernel->ntensors; t++)
-        if (is_input(a->kernel, t) && strlen(a->kernel->tensors[t].name) == n &&
+        if (arrays_takes(a->kernel, t) && strlen(a->kernel->tensors[t].name) == n &&
             !strncmp(word, a->kernel->tensors[t].name, n))
             return mark(used), read_tensor(a, t, eq + 1, used != NULL);
     for (int t = 0, outputs = 0; t < a->kernel->ntensors && !used; t++) { /* all but the first */
@@ -97,7 +97,7 @@ arrays_read(struct arrays *a, const struct options *o, bool *used)
             return rc;
     }
     for (int t = 0; t < a->kernel->ntensors; t++)
-        if (is_input(a->kernel, t) && !a->given[t])
+        if (arrays_takes(a->kernel, t) && !a->given[t])
             return usage_error("input %s is missing: give %s=FILE.npy", a->kernel->tensors[t].name,
                                a->kernel->tensors[t].name);
     for (int t = 0, outputs = 0; t < a->kernel->ntensors && !used; t++)

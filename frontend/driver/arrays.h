@@ -16,6 +16,8 @@ struct arrays {
     bool scalar_given[ATTN_MAX_SCALARS];
 };
 
+/* True if the caller gives tensor t: not the output, and nothing that is generated. */
+bool arrays_takes(const attn_kernel *k, int t);
 /* Reads the words that are inputs of the kernel, and takes the defaults of the scalars that are not
  * given. used NULL: every word must be one, and arrays of the kernel's type. Else words of other
  * names are left to other kernels, used[k] is set for each that was one (k < o->args.n), and arrays

@@ -54,7 +54,7 @@ sizes_of(struct one *x, int64_t *dims)
         dims[d] = f->dims[d].size > 0 ? f->dims[d].size : -1;
     for (int t = 0; t < k->ntensors; t++) {
         const struct npy *a = &x->arrays.at[t];
-        if (t == 3)
+        if (!arrays_takes(k, t))
             continue;
         if (a->rank != k->tensors[t].rank) {
             fprintf(stderr, "attnc: %s: %s has %d axes, expected %d\n", k->name, k->tensors[t].name,
@@ -103,7 +103,7 @@ fill(struct one *x)
         return EXIT_DIAG;
     }
     for (int t = 0; t < x->kernel->ntensors; t++)
-        for (int64_t e = 0; t != 3 && e < x->v.count[t]; e++)
+        for (int64_t e = 0; arrays_takes(x->kernel, t) && e < x->v.count[t]; e++)
             values_put(&x->v, t, e, npy_get(&x->arrays.at[t], e));
     for (int s = 0; s < x->kernel->nscalars; s++)
         x->v.scalars[s] = x->arrays.scalars[s];

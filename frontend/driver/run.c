@@ -172,6 +172,8 @@ report_cost(struct unit *u, const struct arrays *a)
     int64_t *dims = ARENA_ARRAY(u->arena, int64_t, f->ndims);
     const num **params = ARENA_ARRAY(u->arena, const num *, f->nparams + 1);
     num *exact[VALUES_MAX_TENSORS] = {NULL};
+    for (uint32_t d = 0; d < f->ndims; d++)
+        dims[d] = f->dims[d].size;
     for (int t = 0; t < k->ntensors; t++) {
         int64_t count = t == 3 ? 0 : a->at[t].count;
         for (int x = 0; x < a->at[t].rank; x++)

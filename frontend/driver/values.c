@@ -21,6 +21,17 @@ describe_tensor(struct values *v, int t)
                               .shape = v->shape[t]};
 }
 
+/* What the runtime makes for itself, as it makes it. */
+static void
+generate(struct values *v, int t)
+{
+    const attn_tensor *x = &v->kernel->tensors[t];
+    int64_t rows = v->shape[t][1], cols = v->shape[t][0];
+    double *block = xmalloc(sizeof *block * (size_t)((rows < cols ? rows : cols) * cols + 1));
+    attn_random_weights(x->source, v->kernel->type, x->seed, rows, cols, block, v->data[t]);
+    free(block);
+}
+
 bool
 values_alloc(struct values *v, const struct ir_func *f, const attn_kernel *k, const int64_t *dims)
 {
@@ -50,6 +61,8 @@ values_alloc(struct values *v, const struct ir_func *f, const attn_kernel *k, co
             return false;
         v->data[t] = xmalloc((size_t)v->count[t] * element_size(v));
         describe_tensor(v, t);
+        if (k->tensors[t].source != ATTN_GIVEN)
+            generate(v, t);
     }
     return true;
 }
@@ -116,7 +129,7 @@ values_random(struct values *v, uint64_t seed, bool integers)
 {
     uint64_t state = seed * 0x2545f4914f6cdd1du + 1;
     for (int t = 0; t < v->kernel->ntensors; t++)
-        for (int64_t i = 0; i < v->count[t]; i++) {
+        for (int64_t i = 0; v->kernel->tensors[t].source == ATTN_GIVEN && i < v->count[t]; i++) {
             bool input = v->kernel->tensors[t].role == ATTN_INPUT;
             double x = !input ? 0 : v->is_param[t] ? 1 - uniform(&state) : normal(&state);
             values_put(v, t, i, integers && input ? floor(uniform(&state) * 3) - 1 : x);
