@@ -245,6 +245,35 @@ cg_tile_rowsum(struct cg *g, const struct tile_stmt *s)
     cg_end(g, &l);
 }
 
+static void
+rowmax_column(struct cg *g, val col, val mask, void *arg)
+{
+    struct rowsum_job *j = arg;
+    struct cg_point at = {.s = j->s, .row = j->row, .col = col, .red = NULL, .lanes = mask};
+    val v = cg_expr(g, j->s->node, &at), old = cg_load(g, g->vec, j->acc);
+    val take = LLVMBuildFCmp(g->b, LLVMRealOGT, v, old, "");
+    if (mask)
+        take = LLVMBuildAnd(g->b, take, mask, "");
+    cg_store(g, LLVMBuildSelect(g->b, take, v, old, ""), j->acc);
+}
+
+/* v0 is one row; element r of it receives the largest value of row r. */
+void
+cg_tile_rowmax(struct cg *g, const struct tile_stmt *s)
+{
+    struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->rows), cg_i(g, 1));
+    struct rowsum_job j = {s, l.iv, cg_var(g, g->vec, cg_splat_f(g, -__builtin_inf()))};
+    cg_columns(g, cg_tx(g, s->cols), rowmax_column, &j);
+    val v = cg_load(g, g->vec, j.acc), most = NULL;
+    for (int lane = 0; lane < g->vl; lane++) {
+        val x = LLVMBuildExtractElement(g->b, v, LLVMConstInt(g->i32, (unsigned)lane, 0), "");
+        val take = most ? LLVMBuildFCmp(g->b, LLVMRealOGT, x, most, "") : NULL;
+        most = most ? LLVMBuildSelect(g->b, take, x, most, "") : x;
+    }
+    cg_store(g, most, cg_view_addr(g, &s->v[0], cg_i(g, 0), l.iv));
+    cg_end(g, &l);
+}
+
 /* ---- sums over a third axis ---- */
 
 struct mixsum_job {

@@ -292,6 +292,18 @@ exec_colmax(struct exec *e, const struct tile_stmt *s)
 }
 
 void
+exec_rowmax(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t rows = exec_x(e, s->rows), cols = exec_x(e, s->cols);
+    for (int64_t r = 0; r < rows; r++) {
+        num m = {.f = -INFINITY};
+        for (int64_t c = 0; c < cols; c++, e->count->other++)
+            m = num_max(e->in->dom, m, exec_value(e, s, r, c, 0));
+        *exec_at(e, &s->v[0], 0, r) = m;
+    }
+}
+
+void
 exec_rowsum(struct exec *e, const struct tile_stmt *s)
 {
     int64_t rows = exec_x(e, s->rows), cols = exec_x(e, s->cols);

@@ -424,13 +424,16 @@ fill_row_sum(struct sched *s, ir_ref n, tile_view dst, uint8_t tokens, tx_ref va
 {
     struct stmt_list *l = list_for(s, n);
     const struct ir_node x = s->f->nodes[n];
-    if (x.op != IR_rsum)
+    if (x.op != IR_rsum && x.op != IR_rmax)
         ICE("op %s over a vector is not scheduled", ir_ops[x.op].name);
-    struct tile_stmt *m = map_new(s, TILE_rowsum, dst, x.arg[0], tokens, x.attr.axis, valid,
+    enum tile_op op = x.op == IR_rsum ? TILE_rowsum : TILE_rowmax;
+    struct tile_stmt *m = map_new(s, op, dst, x.arg[0], tokens, x.attr.axis, valid,
                                   tx_axis(s->p, x.attr.axis));
-    struct tile_stmt *z = tile_stmt_new(s->p, TILE_zero);
-    z->v[0] = dst;
-    stmt_add(l, z);
+    if (op == TILE_rowsum) {
+        struct tile_stmt *z = tile_stmt_new(s->p, TILE_zero);
+        z->v[0] = dst;
+        stmt_add(l, z);
+    }
     stmt_add(l, m);
 }
 
