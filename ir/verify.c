@@ -206,6 +206,7 @@ ir_check_node(const struct ir_func *f, const struct ir_node *n, struct arena *a)
 static const char *
 check_tables(const struct ir_func *f, struct arena *a)
 {
+    bool made = false; /* a param was */
     if (f->ndims < DIM_USER || f->nnodes < 1)
         return "the standard dimensions or node 0 are missing";
     for (uint32_t k = 0; k < f->ndims; k++) {
@@ -222,7 +223,8 @@ check_tables(const struct ir_func *f, struct arena *a)
         if (p->source >= SOURCE_COUNT || (p->source != SOURCE_GIVEN && p->rank != 2) ||
             p->seed < 0 || p->seed > IR_MAX_SEED)
             return arena_printf(a, "param %s: only a matrix is made from a seed", p->name);
-        if (k && p->rank && p->source == SOURCE_GIVEN && f->params[k - 1].source != SOURCE_GIVEN)
+        made = made || p->source != SOURCE_GIVEN;
+        if (made && p->rank && p->source == SOURCE_GIVEN)
             return arena_printf(a, "param %s: one that is made comes after those that are given",
                                 p->name);
         for (int i = 0; i < p->rank; i++)

@@ -1,25 +1,19 @@
-/* approximate: the exponential of what pairs query and key becomes a polynomial.
+/* approximate: the exponential of what pairs query and key becomes something that splits.
  *
  *     exp(-|q - k|^2/2)   ->   exp(-q·q/2) * exp(-k·k/2) * (1 + t + t^2/2),   t = q·k
  *
- * What belongs to one side, and a decay of the distance, is split off first and stays exact. The
- * remainder of Taylor's formula is e^s t^(P+1)/(P+1)! with s between 0 and t, so relative to exp(t)
- * it is at most e^r r^(P+1)/(P+1)! where |t| <= r. */
-#include "passes/split.h"
+ * What belongs to one side, and a decay of the distance, is split off first and stays exact.
+ * Random features of the rest are made in random_features.c.
+ *
+ * The remainder of Taylor's formula is e^s t^(P+1)/(P+1)! with s between 0 and t, so relative to
+ * exp(t) it is at most e^r r^(P+1)/(P+1)! where |t| <= r. */
+#include "passes/approximate.h"
 
 #include <math.h>
 
 #include "passes/roots.h"
 
 static const span_t nowhere = {0, 0};
-
-struct approximation {
-    struct ir_func *f;
-    struct pass_context *c;
-    struct split s;
-    ir_ref from;           /* exp(...) */
-    ir_ref part[3], pairs; /* of its exponent */
-};
 
 /* ---- what is approximated ---- */
 
@@ -150,14 +144,23 @@ taylor_range(struct ir_func *f, int degree)
 }
 
 static ir_ref
-taylor(struct approximation *a, ir_ref t, span_t at)
+times_exp(struct ir_func *f, ir_ref e, ir_ref x, span_t at)
+{
+    return e ? ir_op2(f, IR_mul, ir_op1(f, IR_exp, e, at), x, at) : x;
+}
+
+static ir_ref
+taylor(struct approximation *a, span_t at)
 {
     struct ir_func *f = a->f;
+    bool whole = !a->part[0] && !a->part[1] && !a->part[2];
+    ir_ref t = whole ? f->nodes[a->from].arg[0] : a->pairs;
     a->c->why->approximation =
         arena_printf(f->arena, "exp(t), t = %s, by its Taylor polynomial of degree %d: %s; %s",
                      math_text(f, t), f->degree, taylor_range(f, f->degree),
                      taylor_errors(f, f->degree));
-    return taylor_polynomial(f, t, f->degree, at);
+    ir_ref p = taylor_polynomial(f, t, f->degree, at);
+    return times_exp(f, a->part[1], times_exp(f, a->part[0], p, at), at);
 }
 
 /* ---- the pass ---- */
@@ -167,11 +170,7 @@ replacement(struct approximation *a)
 {
     struct ir_func *f = a->f;
     const struct ir_node x = f->nodes[a->from];
-    bool whole = !a->part[0] && !a->part[1] && !a->part[2];
-    ir_ref r = taylor(a, whole ? x.arg[0] : a->pairs, x.span);
-    for (int k = 0; r && k < 2; k++)
-        if (a->part[k])
-            r = ir_op2(f, IR_mul, ir_op1(f, IR_exp, a->part[k], x.span), r, x.span);
+    ir_ref r = f->kernelize == KERNELIZE_TAYLOR ? taylor(a, x.span) : random_features(a, x.span);
     if (r && a->part[2])
         r = ir_op2(f, IR_mul, pass_decay(f, split_decay(&a->s, &x, a->part[2]), x.span), r, x.span);
     return r;
@@ -193,7 +192,7 @@ bool
 pass_approximate(struct ir_func *f, struct pass_context *c)
 {
     ir_ref w = pass_weight(f), sim = w ? pass_weight_sim(f, w) : 0;
-    if (f->kernelize != KERNELIZE_TAYLOR)
+    if (f->kernelize != KERNELIZE_TAYLOR && f->kernelize != KERNELIZE_RANDOM)
         return true;
     if (!sim) { /* only from a .air text */
         diag_error(c->diag, f->kernelize_span, "nothing to approximate: the numerator is not a sum "
@@ -201,7 +200,7 @@ pass_approximate(struct ir_func *f, struct pass_context *c)
         return false;
     }
     struct approximation *a = ARENA_NEW(c->scratch, struct approximation);
-    *a = (struct approximation){.f = f, .c = c};
+    *a = (struct approximation){.f = f, .c = c, .sim = sim};
     split_init(&a->s, f, c->diag);
     a->s.causal = pass_mask_parts(f, f->root[ROOT_MASK]).causal;
     bool ok = find_exponential(a, sim, ARENA_ARRAY(c->scratch, bool, f->nnodes));

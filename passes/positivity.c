@@ -88,6 +88,12 @@ sign_of(const struct ir_func *f, ir_ref n)
 }
 
 bool
+proven_positive(const struct ir_func *f, ir_ref n)
+{
+    return sign_of(f, n) == POSITIVE;
+}
+
+bool
 features_nonneg(const struct ir_func *f, ir_ref n)
 {
     const struct ir_node *x = &f->nodes[n];

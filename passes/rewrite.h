@@ -62,6 +62,8 @@ bool has_axis(const struct ir_func *f, ir_ref n, uint8_t axis);
 /* ir_print_math into the function's arena. */
 const char *math_text(const struct ir_func *f, ir_ref n);
 
+/* True if n > 0 is proven. */
+bool proven_positive(const struct ir_func *f, ir_ref n);
 /* True if n, a polynomial of dots, is proven to be >= 0 feature by feature: none of the products
  * that its powers and dots multiply out to can be negative, so that sums of them never cancel. */
 bool features_nonneg(const struct ir_func *f, ir_ref n);

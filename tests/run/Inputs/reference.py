@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 import staged
+from weights import weights as random_weights
 
 attnc, examples, work = sys.argv[1:]
 os.makedirs(work, exist_ok=True)
@@ -90,6 +91,12 @@ def performer(x):
     return np.exp(x / D ** 0.25 @ P.T.astype(np.float64) - (x ** 2).sum(-1, keepdims=True) / (2 * root)) / np.sqrt(R)
 
 
+def favor(x):
+    """Positive features of exp(q·k/√D), from the rows that docs/approximations.md defines."""
+    rows = np.array(random_weights(64, D, 1, True), np.float32).astype(np.float64)
+    return np.exp(x / D ** 0.25 @ rows.T - (x ** 2).sum(-1, keepdims=True) / (2 * root)) / 8
+
+
 # name -> (weights from q, k, s), mask or None, divisor of z, extra inputs
 cases = {
     "softmax": (lambda q, k, s: softmaxed(s / root), None),
@@ -142,6 +149,7 @@ cases = {
     "cosformer_causal": (lambda q, k, s: np.where(causal, np.maximum(q, 0) @ np.swapaxes(np.maximum(k, 0), -1, -2)
                                                   * np.cos(np.pi / 2 * distance / 4096), 0), lambda z: np.maximum(z, 1e-6)),
     "taylor": (lambda q, k, s: np.where(causal, sum((s / root) ** p / math.factorial(p) for p in range(3)), 0), None),
+    "favor": (lambda q, k, s: np.where(causal, paired(favor, q, k), 0), None),
     "dot": (lambda q, k, s: s, lambda z: np.maximum(np.abs(z), 1)),
 }
 q = rng.standard_normal((B, H, NQ, D)).astype(np.float32)
