@@ -119,6 +119,11 @@ check_weights(struct approximation *a, const struct score *t)
                    axis_formula(f, t->axis));
         return false;
     }
+    if (w->dims[made] < DIM_USER && w->dims[made] != DIM_D) { /* only from a .air text */
+        diag_error(a->c->diag, f->kernelize_span, "the number of random features cannot be %s",
+                   f->dims[w->dims[made]].name);
+        return false;
+    }
     if (made)
         w->dims[0] = x->dim;
     if (w->dims[!made] == x->dim)

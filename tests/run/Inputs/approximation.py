@@ -13,7 +13,7 @@ attnc, work = sys.argv[1:3]
 table = sys.argv[3:] == ["table"]
 os.makedirs(work, exist_ok=True)
 rng = np.random.default_rng(11)
-n, D = (256, 64) if table else (48, 8)
+n, D = (64, 16) if table else (48, 8)
 
 
 def inputs(spread):
@@ -41,7 +41,7 @@ def random_error(R, option, seeds):
 
 
 if table:
-    for spread in (0.25, 0.5, 1, 1.5):
+    for spread in (0.05, 0.1, 0.25, 0.5, 1):
         inputs(spread)
         row = errors([f"kernelize taylor({P});" for P in (1, 2, 3, 4)])
         for option in ("", ", orthogonal"):
