@@ -432,9 +432,11 @@ make_attention(struct graph_build *b, struct graph_tensor *t, int block)
     int n = 0, qkv[3], scope = at->body == b->program ? -1 : block;
     static const char *const inputs[3] = {"q", "k", "v"};
     struct graph_stage *stage = new_stage(b, t->name, at->at->span);
-    for (const struct ast_stmt *st = at->body->first; st && n < 64; st = st->next)
-        if (is_part(st) && st->expr)
-            e[n++] = st->expr;
+    for (const struct ast_stmt *st = at->body->first; st && n < 64; st = st->next) {
+        bool weights = st->kind == AST_ST_KERNELIZE && st->list.count; /* kernelize random(W) */
+        if (is_part(st) && (st->expr || weights))
+            e[n++] = weights ? st->list.at[0] : st->expr;
+    }
     for (int k = 0; k < 3; k++) {
         struct graph_tensor *x = graph_find(b, inputs[k], scope);
         qkv[k] = x ? graph_make(b, x) : -1;

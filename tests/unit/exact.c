@@ -41,20 +41,6 @@ most_positive(int64_t D, int64_t n, int64_t a)
     return most_quadratic(D, n, a) + 1;
 }
 
-/* exp(2*(q·k)) by its Taylor polynomial of degree 2. */
-static int64_t
-sim_taylor(const struct exact_pair *p)
-{
-    int64_t s = dot(p);
-    return 2 * s * s + 2 * s + 1;
-}
-
-static int64_t
-most_taylor(int64_t D, int64_t n, int64_t a)
-{
-    return 2 * most_quadratic(D, n, a);
-}
-
 static int64_t
 sim_cubic(const struct exact_pair *p)
 {
@@ -422,8 +408,8 @@ const struct exact_program exact_programs[] = {
     {.name = "quadratic_scan", .text = "sim = (q·k + 1)^2; causal; kernelize; normalize = 1;",
      .sim = sim_quadratic, .sees = sees_causal, .most = most_quadratic, .several = true},
     {.name = "taylor_scan",
-     .text = "sim = exp(2*(q·k)); causal; kernelize taylor(2); normalize = 1;",
-     .sim = sim_taylor, .sees = sees_causal, .most = most_taylor},
+     .text = "sim = 2*exp(-(q·k)); causal; kernelize taylor(2); normalize = 1;",
+     .sim = sim_positive, .sees = sees_causal, .most = most_positive},
     {.name = "features_scan", .text = PHI "causal; kernelize;",
      .sim = sim_features, .sees = sees_causal, .most = most_features, .result = QUOTIENT},
     {.name = "slope_scan",

@@ -57,7 +57,7 @@ struct forms {
     struct ir_func *func[MAX_FORMS]; /* after each pass */
     struct tile_prog *tiles[TILINGS];
     int nfuncs;
-    int first;                       /* that means what the last does: the one approximated, if any */
+    int first;                       /* that means what the last does */
     bool keys_alike;                 /* nothing depends on the position of a key */
 };
 
