@@ -11,7 +11,7 @@
 
 #include "runtime/attn.h"
 
-enum { MAX_VIEWS = 32, MAX_SLOTS = 256 };
+enum { MAX_VIEWS = 32, MAX_SLOTS = 512 };
 
 struct cg_scope {
     val vars[TILE_MAX_VARS];

@@ -29,8 +29,8 @@ definition_in(const struct ast_program *p, const char *name)
     return NULL;
 }
 
-static const struct ast_stmt *
-definition(struct graph_build *b, int block, const char *name)
+const struct ast_stmt *
+graph_definition(struct graph_build *b, int block, const char *name)
 {
     const struct ast_stmt *own = definition_in(block < 0 ? NULL : b->block[block].body, name);
     return own ? own : definition_in(b->program, name);
@@ -41,23 +41,35 @@ struct name_list {
     size_t n, cap;
 };
 
+static bool
+is_listed(const struct ast_list *l, const char *name)
+{
+    for (uint32_t k = 0; l && k < l->count; k++)
+        if (l->at[k]->kind == AST_NAME && !strcmp(l->at[k]->name, name))
+            return true;
+    return false;
+}
+
+/* own: the parameters of the function that e is the body of, or NULL. */
 static void
-collect_names(struct graph_build *b, int block, const struct ast_expr *e, struct name_list *l)
+collect_names(struct graph_build *b, int block, const struct ast_expr *e,
+              const struct ast_list *own, struct name_list *l)
 {
     if (!e)
         return;
     bool named = e->kind == AST_NAME || e->kind == AST_CALL || e->kind == AST_INDEX;
+    named = named && !(e->kind == AST_NAME && is_listed(own, e->name));
     for (size_t k = 0; k < l->n && named; k++)
         named = strcmp(l->at[k], e->name) != 0;
     if (named) {
         l->at = arena_grow(b->base->arena, l->at, l->n, l->n + 2, &l->cap, sizeof *l->at);
         l->at[l->n++] = e->name;
-        const struct ast_stmt *d = definition(b, block, e->name);
+        const struct ast_stmt *d = graph_definition(b, block, e->name);
         if (d)
-            collect_names(b, block, d->expr, l);
+            collect_names(b, block, d->expr, &d->list, l);
     }
     for (uint32_t k = 0; k < e->nargs; k++)
-        collect_names(b, block, e->arg[k], l);
+        collect_names(b, block, e->arg[k], own, l);
 }
 
 const char *const *
@@ -66,7 +78,7 @@ graph_names(struct graph_build *b, int block, const struct ast_expr *const *e, i
     struct name_list l = {0};
     l.at = arena_grow(b->base->arena, NULL, 0, 1, &l.cap, sizeof *l.at);
     for (int k = 0; k < n; k++)
-        collect_names(b, block, e[k], &l);
+        collect_names(b, block, e[k], NULL, &l);
     l.at[l.n] = NULL;
     return l.at;
 }
@@ -82,7 +94,7 @@ graph_sema(struct graph_build *b, int block, const char *const *names)
     s->f->type = b->g->shell->type;
     s->f->acc = b->g->shell->acc;
     for (; *names; names++) {
-        const struct ast_stmt *st = definition(b, block, *names);
+        const struct ast_stmt *st = graph_definition(b, block, *names);
         if (!st)
             continue;
         s->defs = arena_grow(s->arena, s->defs, s->ndefs, s->ndefs + 1, &s->cap_defs,
@@ -94,15 +106,19 @@ graph_sema(struct graph_build *b, int block, const char *const *names)
 
 /* ---- what is declared ---- */
 
+/* The tensors of an attention that statements may define. */
+static bool
+is_usual(const char *name)
+{
+    return !strcmp(name, "q") || !strcmp(name, "k") || !strcmp(name, "v") || !strcmp(name, "out");
+}
+
 /* Adds a tensor in sight of a block (-1: of all); NULL after an error. */
 static struct graph_tensor *
 declare(struct graph_build *b, const char *name, const struct ast_stmt *by, int scope)
 {
-    span_t at = by ? by->name_span : nowhere;
-    static const char *const free_names[] = {"q", "k", "v", "out"};
-    bool own = false;
-    for (int k = 0; k < 4; k++)
-        own = own || !strcmp(name, free_names[k]);
+    span_t at = !by ? nowhere : by->name ? by->name_span : by->span;
+    bool own = is_usual(name);
     for (int k = 0; k < b->ntensors; k++)
         if (!strcmp(b->tensor[k].name, name) && b->tensor[k].scope == scope) {
             diag_error(b->base->diag, at, "'%s' is already defined", name);
@@ -126,9 +142,15 @@ graph_input_dims(struct sema *base, const struct ast_program *p)
     for (const struct ast_stmt *st = p->first; st; st = st->next)
         for (uint32_t k = 0; k < st->list.count && st->kind == AST_ST_INPUT; k++) {
             const struct ast_expr *x = st->list.at[k];
-            if (x->kind == AST_NAME && sema_dim(base, x->name) < 0 &&
-                base->f->ndims < IR_MAX_DIMS && sema_declare(base, x->name, x->span))
-                ir_dim_add(base->f, x->name, 0);
+            if (x->kind != AST_NAME || sema_dim(base, x->name) >= 0 ||
+                !sema_declare(base, x->name, x->span))
+                continue;
+            if (base->f->ndims == IR_MAX_DIMS) {
+                diag_error(base->diag, x->span, "the program has more than %d dimensions",
+                           IR_MAX_DIMS);
+                return;
+            }
+            ir_dim_add(base->f, x->name, 0);
         }
 }
 
@@ -182,8 +204,8 @@ declare_arguments(struct graph_build *b)
 }
 
 /* Statements that belong to one attention. */
-static bool
-is_part(const struct ast_stmt *st)
+bool
+graph_is_part(const struct ast_stmt *st)
 {
     static const uint8_t parts[] = {AST_ST_SIM, AST_ST_MASK, AST_ST_CAUSAL, AST_ST_WINDOW,
                                     AST_ST_NORMALIZE, AST_ST_KERNELIZE, AST_ST_ASSERT};
@@ -191,6 +213,37 @@ is_part(const struct ast_stmt *st)
         if (st->kind == parts[k])
             return true;
     return false;
+}
+
+/* Definitions and dims that nothing reads are judged nowhere, but their names count. */
+static void
+declare_definitions(struct graph_build *b)
+{
+    struct sema *s = b->base;
+    for (const struct ast_stmt *st = b->program->first; st; st = st->next) {
+        if (st->kind != AST_ST_LET || !sema_declare(s, st->name, st->name_span))
+            continue;
+        s->defs = arena_grow(s->arena, s->defs, s->ndefs, s->ndefs + 1, &s->cap_defs,
+                             sizeof *s->defs);
+        s->defs[s->ndefs++] = (struct definition){.stmt = st, .name = st->name};
+    }
+}
+
+/* Those of a block: by other names than all that is outside, and than each other. */
+static void
+declare_block_definitions(struct graph_build *b, const struct ast_program *p)
+{
+    for (const struct ast_stmt *st = p->first; st; st = st->next) {
+        if (st->kind != AST_ST_LET || !sema_declare(b->base, st->name, st->name_span))
+            continue;
+        for (const struct ast_stmt *x = p->first; x; x = x->next) {
+            bool other = x->kind == AST_ST_INDEXED ||
+                         (x->kind == AST_ST_LET && x->name_span.beg < st->name_span.beg);
+            if (other && !strcmp(x->name, st->name))
+                diag_error(b->base->diag, st->name_span, "the name '%s' is already defined",
+                           st->name);
+        }
+    }
 }
 
 /* What statements and attentions define. */
@@ -205,21 +258,26 @@ declare_results(struct graph_build *b)
         if (st->kind == AST_ST_ATTENTION && st->block && b->nblocks == GRAPH_MAX_STAGES / 2) {
             diag_error(b->base->diag, st->span, "more than %d attentions", GRAPH_MAX_STAGES / 2);
         } else if (st->kind == AST_ST_ATTENTION && st->block) {
+            if (is_usual(st->name))
+                diag_error(b->base->diag, st->name_span, "the name '%s' has a meaning of its own",
+                           st->name);
             declare(b, st->name, st, -1);
             b->block[b->nblocks++] = (struct graph_block){st->name, st->block, st};
         }
-        part = is_part(st) && !part ? st : part;
+        part = graph_is_part(st) && !part ? st : part;
         sim = sim || st->kind == AST_ST_SIM;
     }
     for (int k = 0; k < b->nblocks; k++)
         for (const struct ast_stmt *st = b->block[k].body->first; st; st = st->next) {
             if (st->kind == AST_ST_INDEXED)
                 declare(b, st->name, st, k);
-            else if (!is_part(st) && st->kind != AST_ST_LET)
+            else if (!graph_is_part(st) && st->kind != AST_ST_LET)
                 diag_error(b->base->diag, st->span,
                            "%s belongs outside the attentions: it is for all of the program",
                            ast_stmt_text[st->kind]);
         }
+    for (int k = 0; k < b->nblocks; k++)
+        declare_block_definitions(b, b->block[k].body);
     if (sim && graph_find(b, "out", -1)) {
         diag_error(b->base->diag, graph_find(b, "out", -1)->by->span,
                    "'out' is what the sim outside all blocks makes; give this another name");
@@ -234,13 +292,23 @@ declare_results(struct graph_build *b)
 
 /* ---- stages ---- */
 
-static struct graph_stage *
-new_stage(struct graph_build *b, const char *name, span_t at)
+/* True after reporting that there is no room for another stage. */
+bool
+graph_is_full(struct graph_build *b, span_t at)
 {
-    if (b->g->nstages == GRAPH_MAX_STAGES) {
-        diag_error(b->base->diag, at, "the program has more than %d statements", GRAPH_MAX_STAGES);
+    if (b->g->nstages < GRAPH_MAX_STAGES)
+        return false;
+    if (!b->base->too_large)
+        diag_error(b->base->diag, at, "the program has more than %d statements and attentions",
+                   GRAPH_MAX_STAGES);
+    return b->base->too_large = true;
+}
+
+struct graph_stage *
+graph_new_stage(struct graph_build *b, const char *name, span_t at)
+{
+    if (graph_is_full(b, at))
         return NULL;
-    }
     struct graph_stage *s = ARENA_NEW(b->base->arena, struct graph_stage);
     *s = (struct graph_stage){.name = name, .span = at};
     for (int k = 0; k < GRAPH_MAX_ARGS; k++)
@@ -249,8 +317,8 @@ new_stage(struct graph_build *b, const char *name, span_t at)
 }
 
 /* The param of the shell that holds a result; outputs have theirs already. */
-static int
-result_param(struct graph_build *b, struct graph_tensor *t, const uint16_t *dims, int rank)
+int
+graph_result_param(struct graph_build *b, struct graph_tensor *t, const uint16_t *dims, int rank)
 {
     struct ir_func *shell = b->g->shell;
     bool output = t->by && t->by->kind == AST_ST_OUTPUT;
@@ -268,10 +336,14 @@ result_param(struct graph_build *b, struct graph_tensor *t, const uint16_t *dims
     return p;
 }
 
-static void
-finish_stage(struct graph_build *b, struct graph_stage *s, int param)
+void
+graph_finish_stage(struct graph_build *b, struct graph_stage *s, int param)
 {
     struct graph *g = b->g;
+    if (graph_is_full(b, s->span)) { /* by what it was made of */
+        ir_func_free(s->f);
+        return;
+    }
     s->tensor[3] = (int16_t)param;
     s->f->name = arena_printf(b->base->arena, "%s_%s", g->shell->name, s->name);
     for (char *c = (char *)(uintptr_t)s->f->name; *c; c++)
@@ -284,183 +356,12 @@ make_indexed(struct graph_build *b, struct graph_tensor *t)
 {
     uint16_t dims[IR_MAX_RANK];
     int rank, block = t->scope;
-    struct graph_stage *s = new_stage(b, t->name, t->by->span);
+    struct graph_stage *s = graph_new_stage(b, t->name, t->by->span);
     if (!s || !graph_index_stage(b, t->by, block, s, dims, &rank))
         return -1;
-    int p = result_param(b, t, dims, rank);
+    int p = graph_result_param(b, t, dims, rank);
     s->name = b->g->shell->params[p].name;
-    finish_stage(b, s, p);
-    return p;
-}
-
-/* ---- attentions ---- */
-
-/* Gives a dim of an attention the name and size of the shell's that it stands for. */
-static void
-stand_for(struct ir_func *f, struct graph_stage *s, const struct ir_func *shell, int own, int dim)
-{
-    const char *name = shell->dims[dim].name;
-    s->dim[own] = (int16_t)dim;
-    f->dims[own].size = shell->dims[dim].size;
-    int taken = ir_dim_find(f, name);
-    if (taken < 0 || taken == own)
-        f->dims[own].name = name;
-}
-
-/* The dims of q, k and v are those of the attention; all others of the shell come after them. */
-static bool
-attention_dims(struct graph_build *b, struct ir_func *f, struct graph_stage *s, const int qkv[3],
-               span_t at)
-{
-    static const char *const names[3] = {"q", "k", "v"};
-    static const uint16_t own[3][4] = {{DIM_B, DIM_H, DIM_NQ, DIM_D},
-                                       {DIM_B, DIM_G, DIM_N, DIM_D},
-                                       {DIM_B, DIM_G, DIM_N, DIM_M}};
-    static const uint8_t order[] = {1, 2, 0}; /* n is that of the keys */
-    const struct ir_func *shell = b->g->shell;
-    for (int k = 0; k < IR_MAX_DIMS; k++)
-        s->dim[k] = -1;
-    for (int k = 0; k < DIM_USER; k++)
-        f->dims[k].name = arena_printf(f->arena, "_%s", f->dims[k].name);
-    for (int i = 0; i < 3; i++) {
-        const struct ir_param *x = &shell->params[qkv[order[i]]];
-        bool keys = order[i] > 0, one_head = keys && x->rank == 3;
-        if (x->rank != 4 && !one_head) {
-            diag_error(b->base->diag, at, "%s has %d indexes; that of an attention has 4: batch, "
-                       "head, token, entry%s", names[order[i]], x->rank,
-                       keys ? "; or 3, without a head" : "");
-            return false;
-        }
-        if (order[i] == 2 && x->rank != shell->params[qkv[1]].rank) {
-            diag_error(b->base->diag, at, "k has %d indexes, v has %d: both have heads, or neither",
-                       shell->params[qkv[1]].rank, x->rank);
-            return false;
-        }
-        for (int a = 0; a < x->rank; a++) {
-            int d = own[order[i]][a + (one_head && a > 0)];
-            if (s->dim[d] < 0)
-                stand_for(f, s, shell, d, x->dims[a]);
-            else if (s->dim[d] != (int)x->dims[a]) {
-                diag_error(b->base->diag, at, "%s runs over %s where k runs over %s",
-                           names[order[i]], shell->dims[x->dims[a]].name,
-                           shell->dims[s->dim[d]].name);
-                return false;
-            }
-        }
-    }
-    if (s->dim[DIM_G] < 0)
-        f->dims[DIM_G].size = 1;
-    for (int k = 0; k < DIM_USER; k++) /* those that stand for one that has its name already */
-        if (f->dims[k].name[0] == '_' && ir_dim_find(f, f->dims[k].name + 1) < 0)
-            f->dims[k].name++;
-    return true;
-}
-
-/* A dim of the shell that q, k and v do not have. */
-static uint16_t
-further_dim(struct ir_func *f, struct graph_stage *s, const struct ir_func *shell, uint32_t dim)
-{
-    const char *name = shell->dims[dim].name;
-    while (ir_dim_find(f, name) >= 0)
-        name = arena_printf(f->arena, "%s'", name);
-    uint16_t own = ir_dim_add(f, name, shell->dims[dim].size);
-    s->dim[own] = (int16_t)dim;
-    return own;
-}
-
-/* Those that the attention's expressions name. */
-static void
-named_dims(struct ir_func *f, struct graph_stage *s, const struct ir_func *shell,
-           const char *const *names)
-{
-    for (; *names; names++) {
-        int dim = ir_dim_find(shell, *names);
-        if (dim >= 0 && ir_dim_find(f, *names) < 0 && f->ndims < IR_MAX_DIMS)
-            further_dim(f, s, shell, (uint32_t)dim);
-    }
-}
-
-/* The dim of an attention that stands for one of the shell: of keys, where queries have it too. */
-static uint16_t
-own_dim(struct graph_stage *s, struct ir_func *f, const struct ir_func *shell, uint16_t dim)
-{
-    static const uint8_t first[] = {DIM_N, DIM_B, DIM_H, DIM_D};
-    for (size_t k = 0; k < sizeof first; k++)
-        if (s->dim[first[k]] == (int)dim)
-            return first[k];
-    for (uint32_t k = 0; k < f->ndims; k++)
-        if (s->dim[k] == (int)dim)
-            return (uint16_t)k;
-    return f->ndims < IR_MAX_DIMS ? further_dim(f, s, shell, dim) : DIM_D;
-}
-
-/* Params, inputs and results of statements that the attention's expressions name. */
-static bool
-attention_params(struct graph_build *b, struct sema *s, struct graph_stage *stage, int block,
-                 const char *const *names)
-{
-    int tensors = 4, scalars = 0;
-    for (; *names; names++) {
-        struct graph_tensor *t = graph_find(b, *names, block);
-        bool own = !strcmp(*names, "q") || !strcmp(*names, "k") || !strcmp(*names, "v");
-        if (!t || own || definition(b, block, *names))
-            continue;
-        int p = graph_make(b, t);
-        if (p < 0)
-            return false;
-        struct ir_param x = b->g->shell->params[p];
-        x.role = PARAM_GIVEN;
-        for (int k = 0; k < x.rank; k++)
-            x.dims[k] = own_dim(stage, s->f, b->g->shell, x.dims[k]);
-        if (tensors == GRAPH_MAX_ARGS || scalars == IR_MAX_SCALARS) {
-            diag_error(b->base->diag, x.span, "the attention reads more than %d tensors",
-                       IR_MAX_TENSORS);
-            return false;
-        }
-        *(x.rank ? &stage->tensor[tensors++] : &stage->scalar[scalars++]) = (int16_t)p;
-        x.name = *names;
-        ir_param_add(s->f, &x);
-    }
-    return true;
-}
-
-static int
-make_attention(struct graph_build *b, struct graph_tensor *t, int block)
-{
-    const struct graph_block *at = &b->block[block];
-    const struct ast_expr *e[64];
-    int n = 0, qkv[3], scope = at->body == b->program ? -1 : block;
-    static const char *const inputs[3] = {"q", "k", "v"};
-    struct graph_stage *stage = new_stage(b, t->name, at->at->span);
-    for (const struct ast_stmt *st = at->body->first; st && n < 64; st = st->next) {
-        bool weights = st->kind == AST_ST_KERNELIZE && st->list.count; /* kernelize random(W) */
-        if (is_part(st) && (st->expr || weights))
-            e[n++] = weights ? st->list.at[0] : st->expr;
-    }
-    for (int k = 0; k < 3; k++) {
-        struct graph_tensor *x = graph_find(b, inputs[k], scope);
-        qkv[k] = x ? graph_make(b, x) : -1;
-        if (qkv[k] < 0)
-            return -1;
-        if (stage)
-            stage->tensor[k] = (int16_t)qkv[k];
-    }
-    const char *const *names = graph_names(b, scope, e, n);
-    struct sema *s = graph_sema(b, scope, names);
-    s->asserts = &b->asserts[b->g->nstages];
-    if (!stage || !attention_dims(b, s->f, stage, qkv, at->at->span))
-        return -1;
-    named_dims(s->f, stage, b->g->shell, names);
-    if (!attention_params(b, s, stage, scope, names))
-        return -1;
-    s->asserts = &b->asserts[b->g->nstages]; /* what it reads may have become stages before it */
-    if (!sema_attention(s, at->body))
-        return -1;
-    stage->f = s->f;
-    const uint16_t dims[4] = {(uint16_t)stage->dim[DIM_B], (uint16_t)stage->dim[DIM_H],
-                              (uint16_t)stage->dim[DIM_NQ], (uint16_t)stage->dim[DIM_M]};
-    int p = result_param(b, t, dims, 4);
-    finish_stage(b, stage, p);
+    graph_finish_stage(b, s, p);
     return p;
 }
 
@@ -481,7 +382,7 @@ graph_make(struct graph_build *b, struct graph_tensor *t)
         if (t->scope < 0 && !strcmp(b->block[k].name, t->name) &&
             (!t->by || t->by->kind == AST_ST_ATTENTION))
             block = k;
-    int p = block >= 0 ? make_attention(b, t, block) : make_indexed(b, t);
+    int p = block >= 0 ? graph_make_attention(b, t, block) : make_indexed(b, t);
     t->param = p;
     return b->base->diag->errors > before ? -1 : p;
 }
@@ -553,13 +454,47 @@ order_params(struct graph_build *b)
     }
 }
 
-/* Definitions and dims that nothing reads are judged nowhere, but their names count. */
-static void
-declare_definitions(struct graph_build *b)
+/* True if an argument of the call tells the size of a dim. */
+static bool
+is_told(const struct ir_func *shell, uint16_t dim)
 {
-    for (const struct ast_stmt *st = b->program->first; st; st = st->next)
-        if (st->kind == AST_ST_LET)
-            sema_declare(b->base, st->name, st->name_span);
+    bool tokens = dim == DIM_N || dim == DIM_NQ; /* of which one follows the other */
+    for (uint32_t p = 0; p < shell->nparams; p++) {
+        const struct ir_param *x = &shell->params[p];
+        bool given = x->role == PARAM_INPUT || x->role == PARAM_GIVEN;
+        for (int k = 0; k < x->rank && given; k++)
+            if (x->dims[k] == dim || (tokens && (x->dims[k] == DIM_N || x->dims[k] == DIM_NQ)))
+                return true;
+    }
+    return shell->dims[dim].size > 0;
+}
+
+/* Sizes that a function reads as numbers must be known in a call. */
+static void
+check_numbers(struct graph_build *b, const struct graph_stage *s)
+{
+    const struct ir_func *shell = b->g->shell;
+    const bool *live = ir_live(s->f, b->base->arena);
+    for (ir_ref n = 1; n < s->f->nnodes; n++) {
+        const struct ir_node *x = &s->f->nodes[n];
+        int dim = x->op == IR_dim && live[n] ? s->dim[x->attr.id] : -1;
+        if (dim >= 0 && !is_told(shell, (uint16_t)dim))
+            diag_error(b->base->diag, x->span,
+                       "no input or param tells the size of %s; fix it: dim %s = ...;",
+                       shell->dims[dim].name, shell->dims[dim].name);
+    }
+}
+
+static void
+check_sizes(struct graph_build *b)
+{
+    uint32_t tensors = ir_param_count(b->g->shell, true);
+    for (int k = 0; k < b->g->nstages; k++)
+        check_numbers(b, b->g->stage[k]);
+    if (tensors > GRAPH_MAX_ARGS)
+        diag_error(b->base->diag, nowhere,
+                   "the program has %u tensors, with those in between; the limit is %d", tensors,
+                   GRAPH_MAX_ARGS);
 }
 
 bool
@@ -589,6 +524,8 @@ graph_compile(struct sema *base, const struct ast_program *p, struct asserts *as
         graph_make(b, &b->tensor[k]);
     if (!d->errors)
         usual_output(b);
+    if (!d->errors)
+        check_sizes(b);
     if (d->errors)
         return NULL;
     order_params(b);

@@ -41,10 +41,14 @@ struct index_scope {
     const char *name[INDEX_MAX];
     uint8_t axis[INDEX_MAX];
     int dim[INDEX_MAX];          /* of the shell; -1: not known yet */
-    const struct ast_expr *right; /* of the statement */
     int n, left;                 /* the first `left` are those of the result */
     struct graph_stage *stage;
     bool one_column;             /* the last index of the result is that of rows */
+    struct { ir_ref node; ir_axes axes; } *closed; /* values that were summed where named */
+    int nclosed, placed;         /* placed: how much work it was so far */
+    size_t cap_closed, cap_products;
+    struct { ir_axes axes; bool known; } *products; /* per node, see index.c */
+    uint32_t nproducts;
     int whole;                   /* rank of tensors that are named without indexes; 0: none */
 };
 
@@ -64,14 +68,32 @@ const char *const *graph_names(struct graph_build *b, int block, const struct as
 /* A stage's dims as those of the shell of the same name. */
 void graph_map_dims(const struct graph_build *b, struct graph_stage *s);
 
+/* The statement that defines a name in sight of a block, or NULL. */
+const struct ast_stmt *graph_definition(struct graph_build *b, int block, const char *name);
+/* True for statements that belong to one attention. */
+bool graph_is_part(const struct ast_stmt *st);
+/* True after reporting that there is no room for another stage. */
+bool graph_is_full(struct graph_build *b, span_t at);
+/* An empty stage, NULL if there is no room; its result among the shell's params (outputs have
+ * theirs already); the stage, complete, as the next to run. */
+struct graph_stage *graph_new_stage(struct graph_build *b, const char *name, span_t at);
+int graph_result_param(struct graph_build *b, struct graph_tensor *t, const uint16_t *dims,
+                       int rank);
+void graph_finish_stage(struct graph_build *b, struct graph_stage *s, int param);
+/* graph_attention.c: the stage of a block, and its result as graph_make. */
+int graph_make_attention(struct graph_build *b, struct graph_tensor *t, int block);
+
 /* index.c: names and tensors within index notation. */
 bool index_name(struct sema *s, const struct ast_expr *e, struct value *out);
 struct value index_tensor(struct sema *s, const struct ast_expr *e);
 /* A number of the statement as the vector along the last index of its result, for functions of
  * vectors; reports if there is none. */
 struct value index_vector(struct sema *s, const struct ast_expr *e, struct value v);
-/* The argument e of a function, whose value is v: indexes that stand nowhere else are summed in it.
- */
-struct value index_argument(struct sema *s, const struct ast_expr *e, struct value v);
+/* index_sums.c: the right side n of a statement, summed over all indexes not on its left. */
+ir_ref index_place(struct sema *s, ir_ref n);
+/* The value of a definition, or of the argument of a function, within a statement: products in it
+ * are summed in it. */
+struct value index_argument(struct sema *s, struct value v);
+
 
 #endif

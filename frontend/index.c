@@ -1,8 +1,4 @@
-/* Index notation: `y[b,i,o] = x[b,i,f] * W[f,o] + bias[o];` as a function of its own.
- *
- * An index that is not on the left is summed, in each summand by itself: at the innermost product
- * of factors that have it, also inside functions, so that relu(x[f]*W[f,u])*U[u,o] is two matrix
- * products; or, where it stands in one factor alone, outside of all functions of that. */
+/* Index notation: `y[b,i,o] = x[b,i,f] * W[f,o] + bias[o];` as a function of its own. */
 #include "frontend/graph.h"
 
 #include <string.h>
@@ -105,7 +101,7 @@ stage_param(struct sema *s, int shell_param, const uint16_t *dims)
         const struct ir_param *x = &s->f->params[k];
         int16_t of = x->rank ? st->tensor[tensors++] : st->scalar[scalars++];
         if (of == shell_param && x->rank == p->rank &&
-            !memcmp(x->dims, dims, sizeof *dims * x->rank))
+            (!x->rank || !memcmp(x->dims, dims, sizeof *dims * x->rank)))
             return k;
         while (!strcmp(x->name, name))
             name = arena_printf(s->arena, "%s'", name);
@@ -190,6 +186,11 @@ index_tensor(struct sema *s, const struct ast_expr *e)
     if (p < 0 || too_many_params(s, e))
         return value_bad;
     struct ir_param x = s->index->b->g->shell->params[p];
+    if (x.rank > LEFT_MAX) {
+        diag_error(s->diag, e->span, "%s has %u indexes; statements read tensors of up to %d",
+                   x.name, x.rank, LEFT_MAX);
+        return value_bad;
+    }
     if (e->nargs != x.rank) {
         diag_error(s->diag, e->span, "%s has %u index%s, found %u", x.name, x.rank,
                    x.rank == 1 ? "" : "es", e->nargs);
@@ -275,160 +276,6 @@ index_name(struct sema *s, const struct ast_expr *e, struct value *out)
     return false;
 }
 
-/* ---- sums ---- */
-
-struct placing {
-    struct sema *s;
-    uint8_t axis;
-    const char *name;
-};
-
-static ir_ref place(struct placing *p, ir_ref n);
-
-static bool
-varies(const struct placing *p, ir_ref n)
-{
-    return p->s->f->nodes[n].axes >> p->axis & 1;
-}
-
-/* Two factors of a product that both have the axis, or a power of what has it. */
-static bool
-is_product(const struct placing *p, ir_ref n)
-{
-    const struct ir_node *x = &p->s->f->nodes[n];
-    if (x->op == IR_mul || x->op == IR_div)
-        return varies(p, x->arg[0]) && varies(p, x->arg[1]);
-    return x->op == IR_powi && x->attr.num > 1 && varies(p, n);
-}
-
-static bool
-has_product(const struct placing *p, ir_ref n)
-{
-    const struct ir_node *x = &p->s->f->nodes[n];
-    if (!varies(p, n) || is_product(p, n))
-        return varies(p, n);
-    for (int k = 0; k < x->nargs; k++)
-        if (has_product(p, x->arg[k]))
-            return true;
-    return false;
-}
-
-/* n with its operands that have the axis summed each by itself. */
-static ir_ref
-place_inside(struct placing *p, ir_ref n)
-{
-    struct ir_func *f = p->s->f;
-    const struct ir_node x = f->nodes[n];
-    ir_ref arg[3] = {x.arg[0], x.arg[1], x.arg[2]};
-    int with = 0;
-    for (int k = 0; k < x.nargs; k++)
-        with += varies(p, x.arg[k]);
-    if (with > 1 && x.op != IR_add && x.op != IR_sub) {
-        diag_error(p->s->diag, x.span,
-                   "index '%s' is summed, but stands in several arguments of %s: give one of them "
-                   "a statement of its own", p->name, ir_ops[x.op].name);
-        return n;
-    }
-    for (int k = 0; k < x.nargs; k++)
-        arg[k] = place(p, arg[k]);
-    return ir_with_args(f, n, arg);
-}
-
-enum { MAX_PARTS = 256 };
-
-/* The factors of a product; denominators are reciprocals. */
-static int
-parts_of(struct placing *p, ir_ref n, ir_ref *out, int count)
-{
-    struct ir_func *f = p->s->f;
-    const struct ir_node x = f->nodes[n];
-    if (count + 2 > MAX_PARTS || (x.op != IR_mul && x.op != IR_div)) {
-        out[count] = n;
-        return count + 1;
-    }
-    count = parts_of(p, x.arg[0], out, count);
-    if (x.op == IR_mul)
-        return parts_of(p, x.arg[1], out, count);
-    out[count] = ir_op2(f, IR_div, ir_const_i(f, 1, 1, x.span), x.arg[1], x.span);
-    return count + 1;
-}
-
-/* The product n summed: factors that do not have the axis stay outside. */
-static ir_ref
-sum_product(struct placing *p, ir_ref n)
-{
-    struct ir_func *f = p->s->f;
-    ir_ref part[MAX_PARTS], side[2] = {0, 0};
-    span_t at = f->nodes[n].span;
-    int count = parts_of(p, n, part, 0);
-    for (int k = 0; k < count; k++) {
-        ir_ref *to = &side[varies(p, part[k])];
-        *to = *to ? ir_op2(f, IR_mul, *to, part[k], at) : part[k];
-    }
-    ir_ref sum = ir_rsum(f, p->axis, side[1], at);
-    return side[0] ? ir_op2(f, IR_mul, side[0], sum, at) : sum;
-}
-
-/* n summed over the axis: at its innermost product of several factors, or at all of a summand where
- * the index stands in one factor alone. */
-static ir_ref
-place(struct placing *p, ir_ref n)
-{
-    const struct ir_node *x = &p->s->f->nodes[n];
-    if (!varies(p, n))
-        return n;
-    if (x->op == IR_add || x->op == IR_sub || x->op == IR_neg)
-        return place_inside(p, n);
-    if (is_product(p, n) || !has_product(p, n) || x->op == IR_rsum)
-        return sum_product(p, n);
-    return place_inside(p, n);
-}
-
-/* True for the token axes, which are summed first: what is left is smaller then. */
-static bool
-is_long(const struct index_scope *x, int k)
-{
-    return x->dim[k] == DIM_N || x->dim[k] == DIM_NQ;
-}
-
-/* Sums over all indexes that are not on the left. */
-static ir_ref
-place_all(struct sema *s, ir_ref n)
-{
-    const struct index_scope *x = s->index;
-    for (int first = 1; first >= 0; first--)
-        for (int k = x->left; k < x->n; k++) {
-            struct placing p = {s, x->axis[k], x->name[k]};
-            if (is_long(x, k) == first)
-                n = place(&p, n);
-        }
-    return n;
-}
-
-/* How often an expression uses an index of that name. */
-static int
-uses(const struct ast_expr *e, const char *name)
-{
-    int n = 0;
-    for (uint32_t k = 0; k < e->nargs; k++) {
-        bool index = e->kind == AST_INDEX && e->arg[k]->kind == AST_NAME;
-        n += index ? !strcmp(e->arg[k]->name, name) : uses(e->arg[k], name);
-    }
-    return n;
-}
-
-struct value
-index_argument(struct sema *s, const struct ast_expr *e, struct value v)
-{
-    const struct index_scope *x = s->index;
-    for (int k = x->left; k < x->n && v.kind == VALUE_NUMBER; k++) {
-        struct placing p = {s, x->axis[k], x->name[k]};
-        if (uses(e, x->name[k]) == uses(x->right, x->name[k]))
-            v.node = place(&p, v.node);
-    }
-    return v;
-}
-
 struct value
 index_vector(struct sema *s, const struct ast_expr *e, struct value v)
 {
@@ -502,12 +349,28 @@ name_dims(struct sema *s)
 static void
 whole_indexes(struct index_scope *x)
 {
-    static const char *const names[LEFT_MAX] = {"b", "h", "i", "m"};
+    static const char *const names[LEFT_MAX] = {"b", "h", "i", " m"}; /* m is no name there */
     for (int k = 0; k < LEFT_MAX; k++) {
         x->name[k] = names[k];
         x->dim[k] = -1;
     }
     x->n = x->whole = LEFT_MAX;
+}
+
+/* Positions of queries go on from those of the keys before them along rows alone. */
+static void
+check_positions(struct sema *s)
+{
+    const struct index_scope *x = s->index;
+    const bool *live = ir_live(s->f, s->arena);
+    for (ir_ref n = 1; n < s->f->nnodes; n++) {
+        const struct ir_node *d = &s->f->nodes[n];
+        bool other = d->op == IR_pos && (d->attr.axis == AX_b || d->attr.axis == AX_h);
+        if (live[n] && other && x->stage->dim[d->attr.axis == AX_b ? DIM_B : DIM_H] == DIM_NQ)
+            diag_error(s->diag, d->span,
+                       "the position of a query is a number only where its index is the last but "
+                       "one of the result");
+    }
 }
 
 /* True if some sum has a factor that varies over rows, columns and what is summed: with one column
@@ -540,7 +403,7 @@ judge_right(struct sema *s, const struct ast_stmt *st)
                        "index '%s' is not on the right: what it runs over is not known",
                        x->name[k]);
     if (s->diag->errors == before)
-        n = place_all(s, n);
+        n = index_place(s, n);
     return s->diag->errors == before ? n : 0;
 }
 
@@ -555,7 +418,6 @@ judge_statement(struct graph_build *b, const struct ast_stmt *st, struct index_s
     else if (!left_indexes(b, st, x))
         return NULL;
     x->left = x->n;
-    x->right = st->expr;
     for (int k = 0; k < x->left; k++) {
         x->axis[k] = result[result_place(x, k)].axis;
         s->f->axes[x->axis[k]].name = x->name[k];
@@ -582,6 +444,7 @@ graph_index_stage(struct graph_build *b, const struct ast_stmt *st, int block,
     }
     if (!s)
         return false;
+    check_positions(s);
     name_dims(s);
     s->index = NULL;
     stage->f = s->f;

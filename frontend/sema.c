@@ -384,7 +384,7 @@ sema_judge(struct sema *s, const struct ast_program *p, enum ast_stmt_kind kind)
 }
 
 bool
-sema_attention(struct sema *s, const struct ast_program *p)
+sema_attention(struct sema *s, const struct ast_program *p, span_t at)
 {
     static const uint8_t kinds[] = {AST_ST_KERNELIZE, AST_ST_SIM, AST_ST_MASK, AST_ST_CAUSAL,
                                     AST_ST_WINDOW, AST_ST_NORMALIZE, AST_ST_ASSERT};
@@ -394,7 +394,7 @@ sema_attention(struct sema *s, const struct ast_program *p)
     if (s->seen[AST_ST_KERNELIZE])
         sema_kernelize_arguments(s, s->seen[AST_ST_KERNELIZE]);
     if (!s->seen[AST_ST_SIM])
-        diag_error(s->diag, p->first ? p->first->span : nowhere, "the attention has no sim");
+        diag_error(s->diag, at, "the attention has no sim");
     if (s->diag->errors == before)
         build_roots(s);
     return s->diag->errors == before;

@@ -99,7 +99,7 @@ struct sema {
 /* sema.c: the statements of one kind; those of one attention, whose dims and params are there: its
  * roots are built from them. False after errors. */
 void sema_judge(struct sema *s, const struct ast_program *p, enum ast_stmt_kind kind);
-bool sema_attention(struct sema *s, const struct ast_program *p);
+bool sema_attention(struct sema *s, const struct ast_program *p, span_t at);
 
 /* graph.c: whether a program has stages, and such a program, whose settings and dims base->f has;
  * NULL after errors. asserts: one per stage. */

@@ -118,6 +118,10 @@ call_builtin(struct sema *s, const struct ast_expr *e, const struct sema_functio
                    fn->fewest == 1 ? "" : fn->most > fn->fewest ? "s or more" : "s", e->nargs);
         return value_bad;
     }
+    if (fn->rule == RULE_DECAY && s->index) {
+        diag_error(s->diag, e->span, "decay pairs queries with keys: it belongs into a sim");
+        return value_bad;
+    }
     if (fn->rule == RULE_DECAY)
         return decay(s, e);
     if (fn->rule >= RULE_NORM)
@@ -193,7 +197,7 @@ inline_function(struct sema *s, const struct ast_expr *e, struct definition *d)
     for (uint32_t k = 0; k < e->nargs; k++) {
         args[k] = sema_expr(s, e->arg[k]);
         if (s->index)
-            args[k] = index_argument(s, e->arg[k], args[k]);
+            args[k] = index_argument(s, args[k]);
         known = known && args[k].kind != VALUE_BAD;
     }
     return recursion(s, e, d) || d->broken || !known ? value_bad : body(s, d, args);
@@ -205,7 +209,7 @@ named_value(struct sema *s, const struct ast_expr *e, struct definition *d)
     if (recursion(s, e, d))
         return value_bad;
     sema_judge_definition(s, d);
-    return d->value;
+    return s->index ? index_argument(s, d->value) : d->value;
 }
 
 static struct value
@@ -263,6 +267,10 @@ name(struct sema *s, const struct ast_expr *e)
         return named_value(s, e, d);
     if (d) {
         diag_error(s->diag, e->span, "'%s' is a function; give it its arguments", e->name);
+        return value_bad;
+    }
+    if (s->index && strcmp(e->name, "pi")) { /* q, k, positions: not entry by entry */
+        sema_unknown(s, "name", e->name, e->span);
         return value_bad;
     }
     if (!strcmp(e->name, "q") || !strcmp(e->name, "k"))

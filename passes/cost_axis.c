@@ -105,6 +105,8 @@ operations(const struct count *c, ir_ref n, ir_axes *axes)
     *axes = x->axes;
     if (is_masked(c, x))
         return 0;
+    if (c->f->contraction && x->op == IR_rsum && c->f->nodes[x->arg[0]].op == IR_rsum)
+        return 0; /* one sum over both axes */
     if (x->op == IR_rsum || x->op == IR_rmax) {
         *axes = c->f->nodes[x->arg[0]].axes;
         return c->reads[n] & READS_VALUE ? ir_ops[x->op].flops : 0;

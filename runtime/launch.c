@@ -223,7 +223,7 @@ check_kernel(struct call *c, const attn_kernel *k, int entry)
         k->nscalars > ATTN_MAX_SCALARS)
         return attn_fail(ATTN_E_ABI, "the kernel has %d dims, %d tensors and %d scalars: too many",
                          (int)k->ndims, (int)k->ntensors, (int)k->nscalars);
-    if (entry < 0 || (!k->nstages && entry >= k->nentries))
+    if (entry < 0 || entry >= (k->nstages ? 1 : k->nentries))
         return attn_fail(ATTN_E_ABI, "entry %d of %d", entry, k->nentries);
     c->k = k;
     for (int d = 0; d < k->ndims; d++) {
@@ -472,7 +472,7 @@ attn_launch(const attn_kernel *kernel, int entry, const DLTensor *const *tensors
             const double *scalars, attn_exec *exec)
 {
     struct call c = {.step = false};
-    if (kernel && kernel->nstages)
+    if (kernel && kernel->nstages && !entry)
         return stages_launch(kernel, tensors, scalars, exec);
     int rc = call_prepare(&c, kernel, entry, tensors, scalars, NULL);
     return rc ? rc : call_run(&c, call_entry(&c, entry), NULL, exec);
@@ -513,6 +513,11 @@ size_t
 attn_workspace(const attn_kernel *kernel, int entry, const DLTensor *q, const DLTensor *k,
                const DLTensor *v)
 {
+    if (kernel && kernel->nstages) {
+        attn_fail(ATTN_E_ABI, "%s has stages: attn_stages_workspace tells its workspace",
+                  kernel->name);
+        return 0;
+    }
     const DLTensor *t[3] = {q, k, v};
     struct call c = {.step = false};
     return call_sizes(&c, kernel, entry, t, NULL)

@@ -73,7 +73,8 @@ settle_sizes(struct whole *w, const attn_kernel *k)
         w->between[t] = (DLTensor){.device = {kDLCPU, 0}, .ndim = x->rank,
                                    .dtype = {kDLFloat, bits, 1}, .shape = w->shape[t],
                                    .byte_offset = w->bytes};
-        w->bytes += ((size_t)count * (bits / 8) + LINE) / LINE * LINE;
+        if (x->role == ATTN_BETWEEN)
+            w->bytes += ((size_t)count * (bits / 8) + LINE) / LINE * LINE;
     }
     return ATTN_OK;
 }
@@ -166,9 +167,10 @@ prepare_stage(struct whole *w, int number, char *memory, struct stage *s)
     gather_stage(w, number, memory, s);
     s->c = (struct call){.step = false};
     int rc = call_prepare(&s->c, own, 0, s->tensor, s->scalar, s->dims);
-    if (!rc && (own->flags & ATTN_CONTRACTION)) { /* rows are tokens: their positions go on */
-        bool queries = s->s->dims[DIM_NQ] == DIM_NQ;
-        int64_t ahead = queries ? w->c.slots[DIM_N] - w->c.slots[DIM_NQ] : w->position;
+    if (!rc && (own->flags & ATTN_CONTRACTION)) { /* of rows that are tokens, positions go on */
+        int rows = s->s->dims[DIM_NQ];
+        int64_t ahead = rows == DIM_NQ  ? w->c.slots[DIM_N] - w->c.slots[DIM_NQ]
+                        : rows == DIM_N ? w->position : 0;
         s->c.slots[DIM_N] = s->c.slots[DIM_NQ] + ahead;
     }
     return rc;
@@ -238,7 +240,7 @@ run_stages(struct whole *w, char *memory, size_t most, attn_exec *exec)
             return rc;
         if (rc && !zero) { /* of the first stage with such a row */
             exec->zero_row = own.zero_row;
-            snprintf(message, sizeof message, "%s", attn_message());
+            snprintf(message, sizeof message, "%s: %s", s.s->kernel->name, attn_message());
             zero = rc;
         }
     }
@@ -358,6 +360,11 @@ attn_stages_workspace(const attn_kernel *kernel, const DLTensor *const *tensors)
     static const double none[ATTN_MAX_SCALARS];
     struct whole w = {.sizes_only = true};
     size_t most;
+    if (kernel && !kernel->nstages) {
+        attn_fail(ATTN_E_ABI, "%s has no stages: attn_workspace tells its workspace",
+                  kernel->name);
+        return 0;
+    }
     if (prepare_whole(&w, kernel, tensors, none) || stages_need(&w, NULL, &most))
         return 0;
     return w.bytes + most + LINE;

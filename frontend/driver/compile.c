@@ -396,8 +396,8 @@ no_steps(struct unit *u)
 {
     const struct graph *g = u->program.graph;
     const struct ir_func *f = g->shell;
-    if (f->dims[DIM_N].size > 0)
-        return "n is fixed";
+    if (f->dims[DIM_N].size > 0 || f->dims[DIM_NQ].size > 0)
+        return "the number of tokens is fixed";
     bool attention = false;
     for (int k = 0; k < g->nstages; k++) {
         const struct graph_stage *s = g->stage[k];

@@ -71,6 +71,22 @@ sim = exp(q·k / √D);
 output y[b,i,f] = out[b,h,i,d] * Wo[h,d,f];
 output norms[b,h,i] = out[b,h,i,d]^2;""", t, [E("bhid,hdf->bif", out, t["Wo"]), (out ** 2).sum(-1)], (), ("y", "norms"))
 
+# rows that are no tokens have places of their own, in steps, too; a parameter of a function is no tensor
+t = {"x": (1, 9, 6), "W": (6, 2, 4), "Wo": (8, 6)}
+t = {k: rng.standard_normal(s).astype(np.float32).astype(np.float64) for k, s in t.items()}
+q = E("bif,fhd->bhid", t["x"], t["W"])
+out = softmax(q, q, q, np.tri(9, dtype=bool))
+want = E("bhid,df->bif", out, (t["Wo"] * (np.arange(8)[:, None] + 1))[:4])
+for options in ((), ("--step=1",), ("--step=4",)):
+    run("""input x[b, n, F]; param W[F, H, D]; param Wo[E, F]; dim E = 8; dim D = 4;
+let f(y) = y;
+w[b,h,i,d] = x[b,i,f] * W[f,h,d];
+q[b,h,i,d] = w[b,h,i,d]; k[b,h,i,d] = w[b,h,i,d]; v[b,h,i,d] = w[b,h,i,d];
+W2[e,f] = Wo[e,f] * (e + 1);
+sim = exp(f(q)·k / √D); causal;
+P[d,e] = eye[d,e] * 1; param eye[D, E];
+output y[b,i,f] = out[b,h,i,d] * P[d,e] * W2[e,f];""", {**t, "eye": np.eye(4, 8)}, [want], options)
+
 # several attentions over q, k, v as they are given, with a param for one of them, and a mask each
 B, H, G, n, D, M = 1, 4, 2, 33, 6, 5
 t = {"q": (B, H, n, D), "k": (B, G, n, D), "v": (B, G, n, M), "slope": (H,)}
