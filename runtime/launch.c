@@ -278,16 +278,32 @@ worker_count(const attn_exec *exec)
     return n <= 0 ? 1 : n > 1024 ? 1024 : n;
 }
 
+/* Multiply-adds of a contraction: entries of its result times all that is summed. */
+static double
+contraction_work(const struct call *c)
+{
+    const int64_t *d = c->slots;
+    double work = (double)d[DIM_B] * (double)d[DIM_H] * (double)d[DIM_NQ] * (double)d[DIM_M];
+    for (int k = NDIMS; k < c->k->ndims; k++)
+        work *= call_is_index(c->k, k) ? (double)d[k] : 1;
+    return work;
+}
+
 /* Fewer where the whole call is small: to start a worker and wait for it costs what 2^16
- * multiply-adds do, and far more where other programs use the cores. Only streamed kernels tell
- * from the sizes alone what they do at most. */
+ * multiply-adds do, and far more where other programs use the cores. Only streamed kernels and
+ * contractions tell from the sizes alone what they do at most. */
 static int
 worth_workers(const struct call *c, const attn_entry *e, int workers)
 {
     const int64_t *d = c->slots;
-    double work = (double)d[DIM_B] * (double)d[DIM_H] * (double)d[DIM_NQ] * (double)d[DIM_N] *
-                  (double)(d[DIM_D] + d[DIM_M]) / (1 << 16);
-    return strcmp(e->schedule, "stream") || work >= workers ? workers : work < 1 ? 1 : (int)work;
+    bool contraction = c->k->flags & ATTN_CONTRACTION;
+    double work = contraction ? contraction_work(c)
+                              : (double)d[DIM_B] * (double)d[DIM_H] * (double)d[DIM_NQ] *
+                                    (double)d[DIM_N] * (double)(d[DIM_D] + d[DIM_M]);
+    work /= 1 << 16;
+    if (!contraction && strcmp(e->schedule, "stream"))
+        return workers;
+    return work >= workers ? workers : work < 1 ? 1 : (int)work;
 }
 
 static const attn_variant *
@@ -414,6 +430,16 @@ call_run(struct call *c, const attn_entry *e, void *state, attn_exec *exec)
     run_phases(c, e, v, plan, memory, shared, local, workers, exec);
     free(owned);
     return zero_row == INT64_MAX ? ATTN_OK : report_zero_row(c, zero_row, exec);
+}
+
+bool
+call_is_index(const attn_kernel *k, int dim)
+{
+    for (int t = 0; t < k->ntensors; t++)
+        for (int a = 0; a < k->tensors[t].rank; a++)
+            if (k->tensors[t].dims[a] == dim)
+                return true;
+    return false;
 }
 
 int64_t *

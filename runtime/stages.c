@@ -117,17 +117,6 @@ add_head(DLTensor *t, int64_t shape[2][RANK])
     t->strides = shape[1];
 }
 
-/* True if some tensor of a kernel has that dim. */
-static bool
-is_index(const attn_kernel *k, int dim)
-{
-    for (int t = 0; t < k->ntensors; t++)
-        for (int a = 0; a < k->tensors[t].rank; a++)
-            if (k->tensors[t].dims[a] == dim)
-                return true;
-    return false;
-}
-
 /* The arguments of a stage, in the form its kernel takes. */
 static void
 gather_stage(struct whole *w, int number, char *memory, struct stage *s)
@@ -155,7 +144,7 @@ gather_stage(struct whole *w, int number, char *memory, struct stage *s)
         memcpy(&s->scalar[i], call_tensor_slots(&w->c, k->ntensors) + s->s->scalars[i],
                sizeof(double));
     for (int d = 0; d < own->ndims; d++) {
-        bool rows = w->c.step && s->s->dims[d] == DIM_N && is_index(own, d); /* new tokens */
+        bool rows = w->c.step && s->s->dims[d] == DIM_N && call_is_index(own, d); /* new tokens */
         s->dims[d] = s->s->dims[d] < 0 ? -1 : w->c.slots[rows ? DIM_NQ : s->s->dims[d]];
     }
 }
