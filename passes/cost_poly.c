@@ -70,9 +70,9 @@ cost_var_name(const struct cost_ring *r, slong var)
 cost_poly *
 cost_axis_size(struct cost_ring *r, const struct ir_func *f, uint8_t axis)
 {
-    const struct ir_axis *x = &f->axes[axis];
     if (axis == AX_UNIT)
         return cost_poly_num(r, 1);
+    const struct ir_axis *x = &f->axes[axis];
     if (x->kind == AXK_BASE)
         return r->dim[x->dim];
     cost_poly *size = cost_poly_new(r), *p = cost_axis_size(r, f, x->p);
