@@ -167,6 +167,16 @@ cg_tile_colmax(struct cg *g, const struct tile_stmt *s)
 
 /* ---- the extremes of a tile ---- */
 
+/* *acc = v where v compares to it so; mask: the valid lanes, NULL for all. */
+static void
+keep_extreme(struct cg *g, val v, val mask, LLVMRealPredicate than, val acc)
+{
+    val old = cg_load(g, g->vec, acc), take = LLVMBuildFCmp(g->b, than, v, old, "");
+    if (mask)
+        take = LLVMBuildAnd(g->b, take, mask, "");
+    cg_store(g, LLVMBuildSelect(g->b, take, v, old, ""), acc);
+}
+
 struct minmax_job {
     const struct tile_stmt *s;
     val row, acc[2], nan; /* least, greatest; NaN if there is one, else 0 */
@@ -183,11 +193,7 @@ minmax_column(struct cg *g, val col, val mask, void *arg)
         bad = LLVMBuildAnd(g->b, bad, mask, "");
     cg_store(g, LLVMBuildSelect(g->b, bad, v, nan, ""), j->nan);
     for (int k = 0; k < 2; k++) {
-        val old = cg_load(g, g->vec, j->acc[k]);
-        val take = LLVMBuildFCmp(g->b, k ? LLVMRealOGT : LLVMRealOLT, v, old, "");
-        if (mask)
-            take = LLVMBuildAnd(g->b, take, mask, "");
-        cg_store(g, LLVMBuildSelect(g->b, take, v, old, ""), j->acc[k]);
+        keep_extreme(g, v, mask, k ? LLVMRealOGT : LLVMRealOLT, j->acc[k]);
     }
 }
 
@@ -250,11 +256,7 @@ rowmax_column(struct cg *g, val col, val mask, void *arg)
 {
     struct rowsum_job *j = arg;
     struct cg_point at = {.s = j->s, .row = j->row, .col = col, .red = NULL, .lanes = mask};
-    val v = cg_expr(g, j->s->node, &at), old = cg_load(g, g->vec, j->acc);
-    val take = LLVMBuildFCmp(g->b, LLVMRealOGT, v, old, "");
-    if (mask)
-        take = LLVMBuildAnd(g->b, take, mask, "");
-    cg_store(g, LLVMBuildSelect(g->b, take, v, old, ""), j->acc);
+    keep_extreme(g, cg_expr(g, j->s->node, &at), mask, LLVMRealOGT, j->acc);
 }
 
 /* v0 is one row; element r of it receives the largest value of row r. */

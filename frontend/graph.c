@@ -458,12 +458,12 @@ order_params(struct graph_build *b)
 static bool
 is_told(const struct ir_func *shell, uint16_t dim)
 {
-    bool tokens = dim == DIM_N || dim == DIM_NQ; /* of which one follows the other */
+    bool tokens = ir_is_tokens(dim); /* of which one follows the other */
     for (uint32_t p = 0; p < shell->nparams; p++) {
         const struct ir_param *x = &shell->params[p];
         bool given = x->role == PARAM_INPUT || x->role == PARAM_GIVEN;
         for (int k = 0; k < x->rank && given; k++)
-            if (x->dims[k] == dim || (tokens && (x->dims[k] == DIM_N || x->dims[k] == DIM_NQ)))
+            if (x->dims[k] == dim || (tokens && ir_is_tokens(x->dims[k])))
                 return true;
     }
     return shell->dims[dim].size > 0;

@@ -83,10 +83,9 @@ sum_parts(struct sema *s, ir_ref *part, int count, ir_axes sums, span_t at)
     struct ir_func *f = s->f;
     for (int tokens = 1; tokens >= 0; tokens--)
         for (int k = x->left; k < x->n; k++) {
-            bool is_tokens = x->dim[k] == DIM_N || x->dim[k] == DIM_NQ;
             ir_ref with = 0;
             int left = 0;
-            if (is_tokens != tokens || !(sums >> x->axis[k] & 1))
+            if (ir_is_tokens(x->dim[k]) != tokens || !(sums >> x->axis[k] & 1))
                 continue;
             for (int i = 0; i < count; i++)
                 if (axes_of(s, part[i]) >> x->axis[k] & 1)
@@ -225,16 +224,10 @@ index_closed(const struct sema *s, ir_ref n)
     ir_axes all = 0;
     if (!x->nclosed)
         return 0;
-    bool *below = xmalloc(n + 1);
-    memset(below, 0, n + 1);
-    below[n] = true;
-    for (ir_ref k = n; k > 0; k--) {
-        const struct ir_node *d = &s->f->nodes[k];
-        for (int i = 0; i < x->nclosed && below[k]; i++)
-            all |= x->closed[i].node == k ? x->closed[i].axes : 0;
-        for (int i = 0; i < d->nargs && below[k]; i++)
-            below[d->arg[i]] = true;
-    }
+    bool *below = ir_below(s->f, n);
+    for (int i = 0; i < x->nclosed; i++)
+        if (x->closed[i].node <= n && below[x->closed[i].node])
+            all |= x->closed[i].axes;
     free(below);
     return all;
 }

@@ -68,17 +68,9 @@ vector_form(struct sema *s, const struct ast_expr *e, int rule)
 static bool
 is_made_of(const struct ir_func *f, ir_ref n, enum ir_op op, int num)
 {
-    bool *below = xmalloc(n + 1), found = false;
-    memset(below, 0, n + 1);
-    below[n] = true;
-    for (ir_ref k = n; k > 0; k--) {
-        const struct ir_node *x = &f->nodes[k];
-        if (!below[k])
-            continue;
-        found = found || (x->op == op && x->attr.num == num);
-        for (int i = 0; i < x->nargs; i++)
-            below[x->arg[i]] = true;
-    }
+    bool *below = ir_below(f, n), found = false;
+    for (ir_ref k = n; k > 0; k--)
+        found = found || (below[k] && f->nodes[k].op == op && f->nodes[k].attr.num == num);
     free(below);
     return found;
 }

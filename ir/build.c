@@ -456,6 +456,18 @@ ir_const_value(const struct ir_func *f, ir_ref n)
 }
 
 bool *
+ir_below(const struct ir_func *f, ir_ref n)
+{
+    bool *below = xmalloc(n + 1);
+    memset(below, 0, n + 1);
+    below[n] = true;
+    for (ir_ref k = n; k > 0; k--)
+        for (int i = 0; i < f->nodes[k].nargs && below[k]; i++)
+            below[f->nodes[k].arg[i]] = true;
+    return below;
+}
+
+bool *
 ir_live(const struct ir_func *f, struct arena *a)
 {
     bool *live = ARENA_ARRAY(a, bool, f->nnodes);

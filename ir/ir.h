@@ -51,6 +51,13 @@ extern const struct ir_op_info ir_ops[IR_OP_COUNT];
 
 /* Dimensions. The first seven always exist; `dim R;` and params add more. */
 enum { DIM_B, DIM_H, DIM_G, DIM_NQ, DIM_N, DIM_D, DIM_M, DIM_USER };
+/* The dims of tokens: of keys, and of queries, which in a step come with them. */
+static inline bool
+ir_is_tokens(int dim)
+{
+    return dim == DIM_N || dim == DIM_NQ;
+}
+
 struct ir_dim {
     const char *name;   /* "B" "H" "G" "n_q" "n" "D" "M", then the user's */
     int64_t size;       /* fixed size, or 0: known at run time */
@@ -248,6 +255,8 @@ ir_ref ir_with_args(struct ir_func *f, ir_ref n, const ir_ref arg[3]);
 /* True if n is that constant. */
 bool ir_is_const(const struct ir_func *f, ir_ref n, long value);
 const fmpq *ir_const_value(const struct ir_func *f, ir_ref n);        /* of a const node */
+/* Marks n and all that it is made of: a bool per node up to n, to be freed. */
+bool *ir_below(const struct ir_func *f, ir_ref n);
 /* Marks every node the roots reach: a bool per node, from arena a. */
 bool *ir_live(const struct ir_func *f, struct arena *a);
 /* Replaces every root by map[root] (0 stays 0). */

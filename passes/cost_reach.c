@@ -117,7 +117,7 @@ cost_reach(struct cost_ring *ring, const struct ir_func *f, const bool *used, co
     fmpz_init_set_ui(r.period, 1);
     for (ir_ref n = 1; n < f->nnodes; n++) {
         const struct ir_node *x = &f->nodes[n];
-        bool length = x->op == IR_dim && (x->attr.id == DIM_N || x->attr.id == DIM_NQ);
+        bool length = x->op == IR_dim && ir_is_tokens((int)x->attr.id);
         if (!used[n])
             continue;
         r.varies[n] = x->op == IR_pos || x->op == IR_size || length;

@@ -10,7 +10,7 @@ param_of_tokens(const struct ir_func *f)
 {
     for (uint32_t k = 0; k < f->nparams; k++)
         for (int i = 0; i < f->params[k].rank; i++)
-            if (f->params[k].dims[i] == DIM_N || f->params[k].dims[i] == DIM_NQ)
+            if (ir_is_tokens(f->params[k].dims[i]))
                 return &f->params[k];
     return NULL;
 }
@@ -25,7 +25,7 @@ reads_length(const struct ir_func *f, ir_ref n, const ir_ref *stop, int nstops)
     for (int k = 0; k < nstops; k++)
         if (n == stop[k])
             return false;
-    if (x->op == IR_dim && (x->attr.id == DIM_N || x->attr.id == DIM_NQ))
+    if (x->op == IR_dim && ir_is_tokens((int)x->attr.id))
         return true;
     for (int k = 0; k < x->nargs; k++)
         if (reads_length(f, x->arg[k], stop, nstops))

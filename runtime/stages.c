@@ -62,9 +62,6 @@ settle_sizes(struct whole *w, const attn_kernel *k)
             continue;
         for (int a = 0; a < x->rank; a++) {
             int64_t size = d[w->c.step && x->dims[a] == DIM_N ? DIM_NQ : x->dims[a]];
-            if (size < 0)
-                return attn_fail(ATTN_E_SHAPE, "%s: the size of %s is not known", x->name,
-                                 k->dims[x->dims[a]].name);
             w->shape[t][a] = size;
             if (__builtin_mul_overflow(count, size, &count) || count > (int64_t)1 << 46)
                 return attn_fail(ATTN_E_SIZE, "%s: more than 2^46 elements", x->name);

@@ -354,13 +354,6 @@ prepare_choice(struct unit *u, const struct options *o)
     return EXIT_OK;
 }
 
-/* The dims that grow with every step: of keys, and of queries, which come with them. */
-static bool
-is_tokens(int dim)
-{
-    return dim == DIM_N || dim == DIM_NQ;
-}
-
 /* The dims of a contraction over which its result runs. */
 static bool
 is_result_dim(int dim)
@@ -375,14 +368,14 @@ needs_all_tokens(struct unit *u, const struct graph_stage *s)
     const struct ir_func *f = s->f;
     for (uint32_t p = 0; p < f->nparams; p++)
         for (int k = 0; k < f->params[p].rank; k++)
-            if (is_tokens(s->dim[f->params[p].dims[k]]) && !is_result_dim(f->params[p].dims[k]))
+            if (ir_is_tokens(s->dim[f->params[p].dims[k]]) && !is_result_dim(f->params[p].dims[k]))
                 return true;
     const bool *live = ir_live(f, u->scratch);
     for (ir_ref n = 1; n < f->nnodes; n++) {
         const struct ir_node *x = &f->nodes[n];
-        bool size = x->op == IR_dim && is_tokens(s->dim[x->attr.id]);
+        bool size = x->op == IR_dim && ir_is_tokens(s->dim[x->attr.id]);
         bool place = x->op == IR_pos && x->attr.axis != AX_i && /* those of rows go on */
-                     is_tokens(s->dim[f->axes[x->attr.axis].dim]);
+                     ir_is_tokens(s->dim[f->axes[x->attr.axis].dim]);
         if (live[n] && (size || place))
             return true;
     }
@@ -405,7 +398,7 @@ no_steps(struct unit *u)
             return arena_printf(u->arena, "%s needs all tokens", s->name);
         if (!s->f->contraction && u->stage[k].stepping == STEP_NONE)
             return arena_printf(u->arena, "%s: %s", s->name, u->stage[k].no_step);
-        if (!s->f->contraction && (s->dim[DIM_N] != DIM_N || !is_tokens(s->dim[DIM_NQ])))
+        if (!s->f->contraction && (s->dim[DIM_N] != DIM_N || !ir_is_tokens(s->dim[DIM_NQ])))
             return arena_printf(u->arena, "the keys of %s are not the tokens", s->name);
         attention = attention || !s->f->contraction;
     }

@@ -89,7 +89,7 @@ enter_stage(struct cost_program *p, const struct graph_stage *s, const struct ir
 {
     cost_poly **dim = ARENA_ARRAY(p->ring.arena, cost_poly *, f->ndims);
     for (uint32_t k = 0; k < f->ndims; k++) {
-        bool token = step && f->contraction && (s->dim[k] == DIM_N || s->dim[k] == DIM_NQ);
+        bool token = step && f->contraction && ir_is_tokens(s->dim[k]);
         dim[k] = token            ? cost_poly_num(&p->ring, 1)
                  : s->dim[k] >= 0 ? p->ring.dim[s->dim[k]]
                                   : cost_poly_num(&p->ring, 1);
@@ -144,7 +144,7 @@ add_between(struct cost_program *p, bool step, cost_poly *space)
         if (f->params[k].role != PARAM_BETWEEN)
             continue;
         for (int a = 0; a < f->params[k].rank; a++)
-            if (!step || (f->params[k].dims[a] != DIM_N && f->params[k].dims[a] != DIM_NQ))
+            if (!step || !ir_is_tokens(f->params[k].dims[a]))
                 fmpq_mpoly_mul(size, size, r->dim[f->params[k].dims[a]], r->ctx);
         fmpq_mpoly_add(space, space, size, r->ctx);
     }

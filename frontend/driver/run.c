@@ -38,7 +38,7 @@ tokens_from(const attn_kernel *k, int t, const DLTensor *whole, int64_t at, int6
         stride[d] = d == whole->ndim - 1 ? 1 : stride[d + 1] * whole->shape[d + 1];
     }
     for (int d = 0; d < whole->ndim && whole->ndim == x->rank; d++) {
-        if (x->dims[d] != DIM_N && x->dims[d] != DIM_NQ)
+        if (!ir_is_tokens(x->dims[d]))
             continue;
         int64_t left = shape[d] - at;
         shape[d] = left < 0 ? 0 : left < most ? left : most;
@@ -52,7 +52,7 @@ tokens_of(const attn_kernel *k, const DLTensor *const *args)
 {
     for (int t = 0; t < k->ntensors; t++)
         for (int d = 0; d < args[t]->ndim && args[t]->ndim == k->tensors[t].rank; d++)
-            if (k->tensors[t].dims[d] == DIM_N || k->tensors[t].dims[d] == DIM_NQ)
+            if (ir_is_tokens(k->tensors[t].dims[d]))
                 return args[t]->shape[d];
     return 0;
 }
