@@ -9,6 +9,7 @@
 #include <llvm-c/Orc.h>
 
 #include "runtime/attn.h"
+#include "runtime/order.h"
 #include "runtime/sympow.h"
 
 struct cg_jit {
@@ -27,6 +28,8 @@ static const struct {
     {"attn_monomial_rows", (uintptr_t)attn_monomial_rows},
     {"attn_monomials_f32", (uintptr_t)attn_monomials_f32},
     {"attn_monomials_f64", (uintptr_t)attn_monomials_f64},
+    {"attn_argsort_f32", (uintptr_t)attn_argsort_f32},
+    {"attn_argsort_f64", (uintptr_t)attn_argsort_f64},
     {"memset", (uintptr_t)memset},
     {"memcpy", (uintptr_t)memcpy},
 };

@@ -41,6 +41,8 @@ struct index_scope {
     const char *name[INDEX_MAX];
     uint8_t axis[INDEX_MAX];
     int dim[INDEX_MAX];          /* of the shell; -1: not known yet */
+    int counts[INDEX_MAX];       /* the dim whose entries an index of the result counts within a
+                                  * computed index, plus 1; 0: none, -1: several */
     int n, left;                 /* the first `left` are those of the result */
     struct graph_stage *stage;
     bool one_column;             /* the last index of the result is that of rows */
@@ -50,6 +52,9 @@ struct index_scope {
     struct { ir_axes axes; bool known; } *products; /* per node, see index.c */
     uint32_t nproducts;
     int whole;                   /* rank of tensors that are named without indexes; 0: none */
+    struct { ir_ref at; int dim; uint16_t own; } *computed; /* indexes that are no names */
+    int ncomputed;
+    size_t cap_computed;
 };
 
 /* The tensor of that name in sight of a block, or NULL. */
@@ -86,6 +91,10 @@ int graph_make_attention(struct graph_build *b, struct graph_tensor *t, int bloc
 /* index.c: names and tensors within index notation. */
 bool index_name(struct sema *s, const struct ast_expr *e, struct value *out);
 struct value index_tensor(struct sema *s, const struct ast_expr *e);
+/* The number of the index of that name in its scope, or -1. */
+int index_find(const struct index_scope *x, const char *name);
+/* index_order.c: argmax and its like, along an index that is named. */
+struct value index_order(struct sema *s, const struct ast_expr *e, const struct sema_function *fn);
 /* A number of the statement as the vector along the last index of its result, for functions of
  * vectors; reports if there is none. */
 struct value index_vector(struct sema *s, const struct ast_expr *e, struct value v);

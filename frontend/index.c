@@ -1,6 +1,7 @@
 /* Index notation: `y[b,i,o] = x[b,i,f] * W[f,o] + bias[o];` as a function of its own. */
 #include "frontend/graph.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { LEFT_MAX = 4 };
@@ -45,13 +46,24 @@ no_dims_left(struct sema *s, const struct ast_expr *e)
     return true;
 }
 
-static int
-find_index(const struct index_scope *x, const char *name)
+int
+index_find(const struct index_scope *x, const char *name)
 {
     for (int k = 0; k < x->n; k++)
         if (!strcmp(x->name[k], name))
             return k;
     return -1;
+}
+
+/* An index of the result runs over a dim of the shell. */
+static void
+bind_result(struct sema *s, int k, int dim)
+{
+    struct index_scope *x = s->index;
+    int at = result_place(x, k);
+    x->dim[k] = dim;
+    x->stage->dim[result[at].dim] = (int16_t)dim;
+    s->f->dims[result[at].dim].size = x->b->g->shell->dims[dim].size;
 }
 
 /* The index of that name, which runs over a dim of the shell here; -1 after an error. */
@@ -60,7 +72,7 @@ bind_index(struct sema *s, const struct ast_expr *e, int dim)
 {
     struct index_scope *x = s->index;
     const struct ir_dim *dims = x->b->g->shell->dims;
-    int k = find_index(x, e->name);
+    int k = index_find(x, e->name);
     if (k < 0 && x->n == INDEX_MAX) {
         diag_error(s->diag, e->span, "the statement has more than %d indexes", INDEX_MAX);
         return -1;
@@ -75,10 +87,7 @@ bind_index(struct sema *s, const struct ast_expr *e, int dim)
         x->axis[k] = ir_axis_base(s->f, own);
         s->f->axes[x->axis[k]].name = e->name;
     } else if (x->dim[k] < 0) {
-        int at = result_place(x, k);
-        x->dim[k] = dim;
-        s->index->stage->dim[result[at].dim] = (int16_t)dim;
-        s->f->dims[result[at].dim].size = dims[dim].size;
+        bind_result(s, k, dim);
     } else if (x->dim[k] != dim) {
         diag_error(s->diag, e->span, "index '%s' runs over %s, but this one runs over %s", e->name,
                    dims[x->dim[k]].name, dims[dim].name);
@@ -146,13 +155,66 @@ tensor_of(struct sema *s, const struct ast_expr *e)
     return graph_make(x->b, t);
 }
 
-/* One index of a tensor: into *axis and *dim of the function, or a constant. */
+/* True for names of numbers, as indexes: those of the result and those met before are indexes. */
 static bool
-one_index(struct sema *s, const struct ast_expr *e, int dim, struct ir_binding *b, uint16_t *own)
+is_number(struct sema *s, const struct ast_expr *e)
+{
+    struct index_scope *x = s->index;
+    const struct graph_tensor *t = graph_find(x->b, e->name, x->block);
+    if (index_find(x, e->name) >= 0)
+        return false;
+    bool param = t && t->param >= 0 && !x->b->g->shell->params[t->param].rank;
+    return param || sema_definition(s, e->name);
+}
+
+/* In x[i - 1], i counts entries of x: that is what it runs over, if nothing else says it. */
+static void
+note_counted(struct sema *s, ir_ref at, int dim)
+{
+    struct index_scope *x = s->index;
+    bool *below = ir_below(s->f, at);
+    for (ir_ref n = at; n > 0; n--)
+        for (int k = 0; k < x->left && below[n] && s->f->nodes[n].op == IR_pos; k++)
+            if (s->f->nodes[n].attr.axis == x->axis[k])
+                x->counts[k] = x->counts[k] && x->counts[k] != dim + 1 ? -1 : dim + 1;
+    free(below);
+}
+
+/* An index that is computed: an axis over that dim, along which the entry is picked. The same
+ * computation over the same dim is one axis. */
+static bool
+computed_index(struct sema *s, const struct ast_expr *e, int dim, uint16_t *own, ir_ref *at)
+{
+    struct index_scope *x = s->index;
+    int before = s->diag->errors;
+    *at = sema_number(s, e, "an index");
+    if (s->diag->errors > before || no_dims_left(s, e))
+        return false;
+    note_counted(s, *at, dim);
+    for (int k = 0; k < x->ncomputed; k++)
+        if (x->computed[k].at == *at && x->computed[k].dim == dim) {
+            *own = x->computed[k].own;
+            return true;
+        }
+    *own = new_dim(s, dim);
+    x->computed = arena_grow(s->arena, x->computed, (size_t)x->ncomputed,
+                             (size_t)x->ncomputed + 1, &x->cap_computed, sizeof *x->computed);
+    x->computed[x->ncomputed].at = *at;
+    x->computed[x->ncomputed].dim = dim;
+    x->computed[x->ncomputed++].own = *own;
+    return true;
+}
+
+/* One index of a tensor, which runs over dim of the shell: an axis of the function, or a constant;
+ * one that is computed is an axis along which the entry is picked, at *at. */
+static bool
+one_index(struct sema *s, const struct ast_expr *e, int dim, struct ir_binding *b, uint16_t *own,
+          ir_ref *at)
 {
     const struct ir_dim *d = &s->index->b->g->shell->dims[dim];
     int64_t v;
-    if (e->kind == AST_NAME) {
+    *at = 0;
+    if (e->kind == AST_NAME && !is_number(s, e)) {
         int k = bind_index(s, e, dim);
         if (k < 0)
             return false;
@@ -161,8 +223,9 @@ one_index(struct sema *s, const struct ast_expr *e, int dim, struct ir_binding *
         return true;
     }
     if (e->kind != AST_NUMBER) {
-        diag_error(s->diag, e->span, "an index is a name or a constant");
-        return false;
+        bool ok = computed_index(s, e, dim, own, at);
+        b->ax[b->rank++] = ok ? ir_axis_base(s->f, *own) : AX_UNIT;
+        return ok;
     }
     if (!d->size) {
         diag_error(s->diag, e->span,
@@ -177,11 +240,22 @@ one_index(struct sema *s, const struct ast_expr *e, int dim, struct ir_binding *
     return true;
 }
 
+/* The entry of tensor n at those of its indexes that are computed. */
+static ir_ref
+picked(struct sema *s, ir_ref n, const struct ir_binding *b, const ir_ref *at, span_t span)
+{
+    for (int k = 0; k < b->rank; k++)
+        if (at[k])
+            n = ir_pick(s->f, b->ax[k], n, at[k], span);
+    return n;
+}
+
 struct value
 index_tensor(struct sema *s, const struct ast_expr *e)
 {
     struct ir_binding b = {.rank = 0};
     uint16_t dims[IR_MAX_RANK];
+    ir_ref at[IR_MAX_RANK];
     int p = tensor_of(s, e);
     if (p < 0 || too_many_params(s, e))
         return value_bad;
@@ -203,10 +277,11 @@ index_tensor(struct sema *s, const struct ast_expr *e)
                            "read", e->arg[k]->name, x.name);
                 return value_bad;
             }
-        if (!one_index(s, e->arg[k], x.dims[k], &b, &dims[k]))
+        if (!one_index(s, e->arg[k], x.dims[k], &b, &dims[k], &at[k]))
             return value_bad;
     }
-    return value_number(ir_param_use(s->f, stage_param(s, p, dims), &b, e->span));
+    return value_number(picked(s, ir_param_use(s->f, stage_param(s, p, dims), &b, e->span), &b, at,
+                               e->span));
 }
 
 /* A tensor without indexes, where the result has none either: those of the result. */
@@ -228,7 +303,8 @@ whole_tensor(struct sema *s, const struct ast_expr *e)
     }
     for (int k = 0; k < t.rank; k++) {
         struct ast_expr index = {.kind = AST_NAME, .name = x->name[k], .span = e->span};
-        if (!one_index(s, &index, t.dims[k], &b, &dims[k]))
+        ir_ref none;
+        if (!one_index(s, &index, t.dims[k], &b, &dims[k], &none))
             return value_bad;
     }
     return value_number(ir_param_use(s->f, stage_param(s, p, dims), &b, e->span));
@@ -240,7 +316,7 @@ bool
 index_name(struct sema *s, const struct ast_expr *e, struct value *out)
 {
     struct index_scope *x = s->index;
-    int k = find_index(x, e->name), dim = ir_dim_find(x->b->g->shell, e->name);
+    int k = index_find(x, e->name), dim = ir_dim_find(x->b->g->shell, e->name);
     const struct graph_tensor *t = graph_find(x->b, e->name, x->block);
     *out = value_bad;
     if (k >= 0) {
@@ -307,7 +383,7 @@ left_indexes(struct graph_build *b, const struct ast_stmt *st, struct index_scop
             diag_error(d, e->span, "the indexes of a result are names");
             return false;
         }
-        if (find_index(x, e->name) >= 0) {
+        if (index_find(x, e->name) >= 0) {
             diag_error(d, e->span, "the index '%s' is given twice", e->name);
             return false;
         }
@@ -373,18 +449,19 @@ check_positions(struct sema *s)
     }
 }
 
-/* True if some sum has a factor that varies over rows, columns and what is summed: with one column
- * per row it is a sum along rows, else it would be one entry at a time. */
+/* True if some sum, or another reduction, has a factor that varies over rows, columns and what is
+ * summed: with one column per row it is a sum along rows, else it would be one entry at a time. */
 static bool
 mixes(const struct ir_func *f, ir_ref root)
 {
     const ir_axes both = (ir_axes)1 << AX_i | (ir_axes)1 << AX_m;
     for (ir_ref n = 1; n <= root; n++)
-        if (f->nodes[n].op == IR_turn) /* along the columns */
+        if (f->nodes[n].op == IR_turn || f->nodes[n].op == IR_argsort) /* along the columns */
             return false;
     for (ir_ref n = 1; n <= root; n++)
         for (ir_ref s = n + 1; s <= root && f->nodes[n].op == IR_param; s++)
-            if (f->nodes[s].op == IR_rsum && (f->nodes[n].axes & both) == both &&
+            if (ir_ops[f->nodes[s].op].axes_rule == AXES_reduce && f->nodes[s].op != IR_pick &&
+                (f->nodes[n].axes & both) == both &&
                 (f->nodes[n].axes >> f->nodes[s].attr.axis & 1))
                 return true;
     return false;
@@ -398,7 +475,9 @@ judge_right(struct sema *s, const struct ast_stmt *st)
     int before = s->diag->errors;
     ir_ref n = sema_number(s, st->expr, "what a statement of index notation defines");
     for (int k = 0; k < x->left && s->diag->errors == before; k++)
-        if (x->dim[k] < 0)
+        if (x->dim[k] < 0 && x->counts[k] > 0)
+            bind_result(s, k, x->counts[k] - 1);
+        else if (x->dim[k] < 0)
             diag_error(s->diag, st->has_list ? st->list.at[k]->span : st->expr->span,
                        "index '%s' is not on the right: what it runs over is not known",
                        x->name[k]);

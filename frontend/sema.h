@@ -181,7 +181,10 @@ enum sema_rule {
     RULE_ROLL,
     RULE_ROPE,
     RULE_ROPE_HALF,
-    RULE_DECAY
+    RULE_DECAY,
+    RULE_GREATEST,
+    RULE_LEAST,
+    RULE_SORT
 };
 
 #endif

@@ -116,6 +116,8 @@ call_builtin(struct sema *s, const struct ast_expr *e, const struct sema_functio
     }
     if (fn->rule == RULE_DECAY)
         return decay(s, e);
+    if (fn->rule >= RULE_GREATEST)
+        return index_order(s, e, fn);
     if (fn->rule >= RULE_NORM)
         return vector_form(s, e, fn->rule);
     struct value a = sema_expr(s, e->arg[0]);

@@ -148,7 +148,7 @@ shape_axes(const struct ir_op_info *info, ir_attr at, ir_axes all)
     if (info->attr == ATTR_CAT || info->attr == ATTR_OUTER) {
         parts |= bit(at.axis2);
         result = bit(at.id);
-    } else if (info->attr == ATTR_ROLL) {
+    } else if (info->attr == ATTR_ROLL || info->attr == ATTR_AXIS) {
         result = parts;
     }
     return (all & ~parts) | result;
@@ -329,6 +329,24 @@ ir_rmax(struct ir_func *f, uint8_t axis, ir_ref a, span_t at)
     if (!(f->nodes[a].axes & bit(axis)))
         return a;
     return ir_node(f, IR_rmax, (ir_attr){.axis = axis}, a, 0, 0, at);
+}
+
+ir_ref
+ir_argmax(struct ir_func *f, uint8_t axis, ir_ref a, span_t at)
+{
+    return ir_node(f, IR_argmax, (ir_attr){.axis = axis}, a, 0, 0, at);
+}
+
+ir_ref
+ir_argsort(struct ir_func *f, uint8_t axis, ir_ref a, span_t at)
+{
+    return ir_node(f, IR_argsort, (ir_attr){.axis = axis}, a, 0, 0, at);
+}
+
+ir_ref
+ir_pick(struct ir_func *f, uint8_t axis, ir_ref a, ir_ref index, span_t at)
+{
+    return ir_node(f, IR_pick, (ir_attr){.axis = axis}, a, index, 0, at);
 }
 
 ir_ref

@@ -293,8 +293,58 @@ eval_rmax(struct interp *x, const struct ir_node *d, struct tensor *out)
         return true;
     do {
         num *to = &out->data[w.offset[1]];
-        *to = num_max(x->in->dom, *to, x->t[d->arg[0]].data[w.offset[0]]);
+        num v = x->t[d->arg[0]].data[w.offset[0]];
+        if (num_is_greater(v, *to))
+            *to = v;
     } while (walk_next(&w));
+    return true;
+}
+
+static bool
+eval_argmax(struct interp *x, const struct ir_node *d, struct tensor *out)
+{
+    struct shape result;
+    struct walk w = {0};
+    if (!shape_of(x, d->axes, &result) || !shape_of(x, x->f->nodes[d->arg[0]].axes, &w.over) ||
+        !walk_operand(x, &w, d->arg[0]))
+        return false;
+    strides_in(&result, &w.over, w.stride[w.nops++]);
+    int along = 0;
+    while (along + 1 < w.over.n && w.over.axis[along] != d->attr.axis)
+        along++;
+    num *top = xmalloc(sizeof *top * (size_t)(out->count + 1));
+    for (int64_t e = 0; e < out->count; e++) {
+        top[e].f = -INFINITY;
+        out->data[e].f = 0;
+    }
+    if (x->t[d->arg[0]].count)
+        do {
+            num v = x->t[d->arg[0]].data[w.offset[0]];
+            if (num_is_greater(v, top[w.offset[1]])) {
+                top[w.offset[1]] = v;
+                out->data[w.offset[1]].f = (double)w.index[along];
+            }
+        } while (walk_next(&w));
+    free(top);
+    return true;
+}
+
+static bool
+eval_pick(struct interp *x, const struct ir_node *d, struct tensor *out)
+{
+    struct walk w = {0};
+    int64_t along, n = ir_axis_size(x->f, d->attr.axis, x->in->dims);
+    if (!shape_of(x, d->axes, &w.over) || !walk_operand(x, &w, d->arg[0]) ||
+        !walk_operand(x, &w, d->arg[1]) ||
+        !axis_stride(x, x->f->nodes[d->arg[0]].axes, d->attr.axis, &along))
+        return false;
+    for (int64_t e = 0; e < out->count; e++) {
+        int64_t place = num_place(x->t[d->arg[1]].data[w.offset[1]], n);
+        out->data[e].f = NAN;
+        if (place >= 0)
+            out->data[e] = x->t[d->arg[0]].data[w.offset[0] + place * along];
+        walk_next(&w);
+    }
     return true;
 }
 
@@ -410,6 +460,8 @@ structure_vector(struct interp *x, const struct ir_node *d, const num *a, int64_
     } else if (d->op == IR_roll) {
         for (int64_t k = 0; k < n; k++)
             out[k * so] = a[(((k + d->attr.num) % n + n) % n) * sa];
+    } else if (d->op == IR_argsort) {
+        num_argsort(a, sa, n, out, so);
     } else if (d->op == IR_turn) {
         num_turn(x->in->dom, d->attr.num == PAIRS_HALVES, a, sa, n, out, so);
     } else if (d->op == IR_cat) {
@@ -430,7 +482,7 @@ eval_structure(struct interp *x, ir_ref ref, struct tensor *out)
 {
     const struct ir_node *d = &x->f->nodes[ref];
     uint8_t axis = d->op == IR_mono || d->op == IR_rename ? d->attr.axis2
-                 : d->op == IR_roll || d->op == IR_turn ? d->attr.axis : (uint8_t)d->attr.id;
+                 : d->op == IR_cat || d->op == IR_outer ? (uint8_t)d->attr.id : d->attr.axis;
     struct walk w = {0};
     int64_t so, sa, sb = 0;
     ir_ref ra = d->arg[0], rb = d->nargs > 1 ? d->arg[1] : d->arg[0];
@@ -480,6 +532,8 @@ evaluate(struct interp *x, ir_ref n)
             : (ir_ops[d->op].props & IRP_ELEM) ? eval_elementwise(x, n, t)
             : d->op == IR_rsum ? eval_rsum(x, d, t)
             : d->op == IR_rmax ? eval_rmax(x, d, t)
+            : d->op == IR_argmax ? eval_argmax(x, d, t)
+            : d->op == IR_pick ? eval_pick(x, d, t)
             : d->op == IR_scan ? eval_scan(x, d, t)
             : d->op == IR_decay ? eval_decay(x, n, t)
             : eval_structure(x, n, t);

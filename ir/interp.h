@@ -39,6 +39,12 @@ void num_monomials(enum num_domain dom, int p, uint32_t mode, const num *x, int6
 void num_turn(enum num_domain dom, bool halves, const num *x, int64_t step, int64_t n, num *out,
               int64_t out_step);
 
+/* Of numbers of f64, as in ops argmax, argsort and pick: whether x comes before what was greatest
+ * so far; the places of n numbers in order; the place below n that x is, or -1. */
+bool num_is_greater(num x, num greatest);
+void num_argsort(const num *x, int64_t step, int64_t n, num *out, int64_t out_step);
+int64_t num_place(num x, int64_t n);
+
 /* The values of a run. Tensors are dense, row-major: q [B,H,n_q,D] k [B,G,n,D] v [B,G,n,M];
  * params in their declared shape (rank 0: one number). Query head h reads key head h*G/H.
  * Nothing is copied; all must outlive the run. */

@@ -237,6 +237,12 @@ ir_ref ir_powi(struct ir_func *f, ir_ref a, int n, span_t at);
 /* rsum over an axis a does not have is a times the axis' size. */
 ir_ref ir_rsum(struct ir_func *f, uint8_t axis, ir_ref a, span_t at);
 ir_ref ir_rmax(struct ir_func *f, uint8_t axis, ir_ref a, span_t at);
+/* Where along the axis a is greatest, the first such place: 0 if there is none. NaN is greatest. */
+ir_ref ir_argmax(struct ir_func *f, uint8_t axis, ir_ref a, span_t at);
+/* Along the axis: where the least entry of a is, then the next. Equal ones in order, NaN last. */
+ir_ref ir_argsort(struct ir_func *f, uint8_t axis, ir_ref a, span_t at);
+/* The entry of a at that place of the axis: NaN if index is no whole number within its size. */
+ir_ref ir_pick(struct ir_func *f, uint8_t axis, ir_ref a, ir_ref index, span_t at);
 /* Sum over the keys j at or before the query's position of decay(g) * x; both are free of i, and
  * may be the same for all keys: then decay(g) is g^(i - j). */
 ir_ref ir_scan(struct ir_func *f, ir_ref x, ir_ref g, span_t at);

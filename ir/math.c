@@ -21,6 +21,7 @@ static const struct {
     [IR_ge] = {5, {6, 6}},         [IR_eq] = {5, {6, 6}},         [IR_ne] = {5, {6, 6}},
     [IR_and] = {3, {3, 3}},        [IR_or] = {2, {2, 2}},         [IR_select] = {1, {2, 1, 1}},
     [IR_rsum] = {6, {7}},          [IR_rmax] = {6, {7}},
+    [IR_argmax] = {6, {7}},
 };
 
 struct math {

@@ -333,3 +333,43 @@ num_turn(enum num_domain dom, bool halves, const num *x, int64_t step, int64_t n
     if (n % 2)
         out[(n - 1) * out_step] = num_from_i(dom, 0);
 }
+
+/* ---- order ---- */
+
+bool
+num_is_greater(num x, num greatest)
+{
+    return x.f > greatest.f || (x.f != x.f && greatest.f == greatest.f);
+}
+
+struct placed {
+    double value;
+    int64_t place;
+};
+
+static int
+by_value(const void *a, const void *b)
+{
+    const struct placed *x = a, *y = b;
+    bool before = x->value < y->value || (x->value == x->value && y->value != y->value);
+    bool after = y->value < x->value || (y->value == y->value && x->value != x->value);
+    return before ? -1 : after ? 1 : x->place < y->place ? -1 : x->place > y->place;
+}
+
+void
+num_argsort(const num *x, int64_t step, int64_t n, num *out, int64_t out_step)
+{
+    struct placed *p = xmalloc(sizeof *p * (size_t)(n ? n : 1));
+    for (int64_t k = 0; k < n; k++)
+        p[k] = (struct placed){x[k * step].f, k};
+    qsort(p, (size_t)n, sizeof *p, by_value);
+    for (int64_t k = 0; k < n; k++)
+        out[k * out_step].f = (double)p[k].place;
+    free(p);
+}
+
+int64_t
+num_place(num x, int64_t n)
+{
+    return x.f >= 0 && x.f < (double)n && x.f == floor(x.f) ? (int64_t)x.f : -1;
+}

@@ -465,6 +465,38 @@ exec_weights(struct exec *e, const struct tile_stmt *s)
 }
 
 void
+exec_best(struct exec *e, const struct tile_stmt *s)
+{
+    EACH(e, &s->v[2], r, c) {
+        num *top = exec_at(e, &s->v[1], 0, c), x = *exec_at(e, &s->v[2], r, c);
+        if (!num_is_greater(x, *top))
+            continue;
+        *top = x;
+        if (s->v[0].buf)
+            *exec_at(e, &s->v[0], 0, c) = num_from_i(e->in->dom, exec_x(e, s->x[0]) + r);
+    }
+}
+
+void
+exec_pick(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t rows = exec_x(e, s->v[1].rows);
+    EACH(e, &s->v[0], r, c) {
+        int64_t place = num_place(*exec_at(e, &s->v[2], 0, r), rows);
+        *exec_at(e, &s->v[0], r, c) = place < 0 ? (num){.f = NAN}
+                                                : *exec_at(e, &s->v[1], place, c);
+    }
+}
+
+void
+exec_argsort(struct exec *e, const struct tile_stmt *s)
+{
+    int64_t n = exec_x(e, s->v[1].cols);
+    for (int64_t r = 0, rows = exec_x(e, s->v[0].rows); r < rows && n > 0; r++)
+        num_argsort(exec_at(e, &s->v[1], r, 0), 1, n, exec_at(e, &s->v[0], r, 0), 1);
+}
+
+void
 exec_turn(struct exec *e, const struct tile_stmt *s)
 {
     int64_t n = exec_x(e, s->v[1].cols);

@@ -56,6 +56,8 @@ add_work(struct exec *e, const struct tile_stmt *s)
         e->count->mul_add += elements(e, &s->v[0]) * exec_x(e, s->v[1].cols);
     } else if (s->op == TILE_product) {
         e->count->other += elements(e, &s->v[1]);
+    } else if (s->op == TILE_best) {
+        e->count->other += elements(e, &s->v[2]);
     } else if (s->op == TILE_rowdot) {
         e->count->mul_add += elements(e, &s->v[1]);
     } else if (s->op == TILE_scan || s->op == TILE_scansum) {
@@ -74,7 +76,7 @@ add_fixed(struct exec *e, const struct tile_stmt *s)
 {
     if (s->op == TILE_colscale || s->op == TILE_rowscale || s->op == TILE_scale ||
         s->op == TILE_weights || s->op == TILE_outer || s->op == TILE_add ||
-        s->op == TILE_turn)
+        s->op == TILE_turn || s->op == TILE_argsort)
         e->count->other += elements(e, &s->v[0]);
     else if (s->op == TILE_colsum)
         e->count->other += elements(e, &s->v[1]);
@@ -133,8 +135,8 @@ add_traffic(struct exec *e, const struct tile_stmt *s)
     if (tile_ops[s->op].flags & TF_BODY)
         return;
     for (int k = 0; k < tile_ops[s->op].nviews; k++)
-        if (s->v[k].buf)
-            add_bytes(e, s->v[k].buf, elements(e, &s->v[k]));
+        if (s->v[k].buf) /* of what is picked from, as much as is written */
+            add_bytes(e, s->v[k].buf, elements(e, &s->v[s->op == TILE_pick && k == 1 ? 0 : k]));
     if (tile_ops[s->op].flags & TF_MAP) {
         e->now++;
         add_leaves(e, s, s->node);

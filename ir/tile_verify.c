@@ -319,6 +319,20 @@ check_lanes(struct checker *c, const struct tile_stmt *s)
              TILE_LANES);
 }
 
+/* Sorting needs four rows of scratch, as long as those that are sorted. */
+static void
+check_scratch(struct checker *c, const struct tile_stmt *s)
+{
+    if (c->error || s->op != TILE_argsort)
+        return;
+    const tile_view *v = &s->v[2];
+    int64_t row, col, rows;
+    if (!tx_is_num(c->p, v->row, &row) || row || !tx_is_num(c->p, v->col, &col) || col ||
+        !tx_is_num(c->p, v->rows, &rows) || rows != 4 || v->cols != s->v[1].cols)
+        fail(c, v->span.end ? v->span : s->span,
+             "the scratch of argsort is four rows of what it sorts, from the first entry on");
+}
+
 /* A scan has a view of gates if its number says so; what fades by a row is no vector. */
 static void
 check_gates(struct checker *c, const struct tile_stmt *s)
@@ -367,6 +381,7 @@ check_statement(struct checker *c, const struct tile_stmt *s, int depth)
         check_view(c, s->span, &s->v[k], info->views[k]);
     check_numbers(c, s);
     check_lanes(c, s);
+    check_scratch(c, s);
     check_gates(c, s);
     const struct tile_buf *bufs = c->p->bufs;
     for (int k = 0; k < info->nviews && !c->error; k++)

@@ -127,6 +127,8 @@ check_unary_shape(const struct ir_func *f, const struct ir_node *n, struct arena
     const char *from = axis_text(f, at.axis, a);
     if (!has_axis(f, n->arg[0], at.axis))
         return arena_printf(a, "the operand has no axis %s", from);
+    if (n->op == IR_argsort)
+        return NULL;
     if (n->op == IR_turn)
         return at.num < PAIRS_NEIGHBOURS || at.num > PAIRS_HALVES ? "the pairs are 0 or 1" : NULL;
     if (n->op == IR_roll)
@@ -184,6 +186,8 @@ ir_check_node(const struct ir_func *f, const struct ir_node *n, struct arena *a)
     case AXES_reduce:
         if (!has_axis(f, n->arg[0], n->attr.axis))
             return arena_printf(a, "the operand has no axis %s", axis_text(f, n->attr.axis, a));
+        if (info->nargs > 1 && has_axis(f, n->arg[1], n->attr.axis))
+            return arena_printf(a, "the index varies over axis %s", axis_text(f, n->attr.axis, a));
         return NULL;
     case AXES_scan:
         if (has_axis(f, n->arg[0], AX_i) || has_axis(f, n->arg[1], AX_i))

@@ -9,31 +9,22 @@
  * that varies over one of them alone is added up along it; any other is added entry by entry. Sums
  * may be nested: what an outer one multiplies is a tile of an inner one, so no intermediate tensor
  * is stored. */
-#include "passes/rewrite.h"
-#include "passes/schedule.h"
+#include "passes/contract.h"
 
 /* Extents of a tile: rows are the query tile. */
 enum { COLUMNS = 256, DEPTH = 256, MAX_SUMS = 6, MAX_LEAVES = 64 };
 
-/* One axis of a tile: entries [from, from + count) of it, at most max. */
-struct span_of {
-    uint8_t axis;
-    tx_ref from, count, max;
-};
-
-struct contract {
-    struct sched s;
-    struct stmt_list *to;          /* where statements go */
-    tx_ref index[IR_MAX_AXES];     /* of axes that are looped over one by one; 0: none */
-    bool whole;                    /* tiles have all columns: pairs or places along them matter */
-    int depth_names;
-    bool failed;
-};
-
-static bool
-varies(const struct contract *c, ir_ref n, uint8_t axis)
+bool
+contract_varies(const struct contract *c, ir_ref n, uint8_t axis)
 {
     return axis != AX_UNIT && has_axis(c->s.f, n, axis);
+}
+
+struct span_of
+contract_one(struct contract *c)
+{
+    tx_ref zero = tx_num(c->s.p, 0), one = tx_num(c->s.p, 1);
+    return (struct span_of){.axis = AX_UNIT, .from = zero, .count = one, .max = one};
 }
 
 static void
@@ -50,19 +41,16 @@ refuse(struct contract *c, ir_ref n, const char *what)
     c->failed = true;
 }
 
-/* A local tile of rows x cols entries. */
-static tile_view
-scratch(struct contract *c, const char *what, const struct span_of *r, const struct span_of *k)
+tile_view
+contract_scratch(struct contract *c, const char *what, const struct span_of *r, const struct span_of *k)
 {
     return local_tile(&c->s, what, false, r->max, k->max, r->count, k->count);
 }
 
 /* ---- entries of tensors ---- */
 
-/* A view of tensor param n whose rows run over r and columns over k, where the tensor has those
- * axes; its other indexes are those of the loops around. False if columns are not its last axis. */
-static bool
-tensor_view(struct contract *c, ir_ref n, const struct span_of *r, const struct span_of *k,
+bool
+contract_view(struct contract *c, ir_ref n, const struct span_of *r, const struct span_of *k,
             tile_view *v)
 {
     struct tile_prog *p = c->s.p;
@@ -71,7 +59,7 @@ tensor_view(struct contract *c, ir_ref n, const struct span_of *r, const struct 
     const struct ir_binding *b = &f->bindings[x->attr.num];
     uint8_t axes[4] = {AX_UNIT, AX_UNIT, AX_UNIT, AX_UNIT};
     tx_ref at[4], zero = tx_num(p, 0), one = tx_num(p, 1);
-    bool taken[4] = {false, false, varies(c, n, r->axis), varies(c, n, k->axis)};
+    bool taken[4] = {false, false, contract_varies(c, n, r->axis), contract_varies(c, n, k->axis)};
     for (int s = 0; s < 4; s++)
         at[s] = s == 2 && taken[2] ? r->from : s == 3 && taken[3] ? k->from : zero;
     for (int i = 0; i < b->rank; i++) {
@@ -90,8 +78,8 @@ tensor_view(struct contract *c, ir_ref n, const struct span_of *r, const struct 
     }
     *v = (tile_view){.buf = tile_arg_axes(p, tile_param_arg(f, x->attr.id), axes),
                      .b = at[0], .h = at[1], .row = at[2], .col = at[3],
-                     .rows = varies(c, n, r->axis) ? r->count : one,
-                     .cols = varies(c, n, k->axis) ? k->count : one};
+                     .rows = contract_varies(c, n, r->axis) ? r->count : one,
+                     .cols = contract_varies(c, n, k->axis) ? k->count : one};
     return true;
 }
 
@@ -100,13 +88,13 @@ static tile_view
 gathered(struct contract *c, ir_ref n, const struct span_of *r, const struct span_of *k)
 {
     struct tile_prog *p = c->s.p;
-    tile_view dst = scratch(c, "g", r, k), one = dst, src;
-    struct span_of none = {.axis = AX_UNIT, .from = tx_num(p, 0), .count = tx_num(p, 1)};
+    tile_view dst = contract_scratch(c, "g", r, k), one = dst, src;
+    struct span_of none = contract_one(c);
     const char *name = arena_printf(p->arena, "g%d", c->depth_names++);
     uint32_t var = tile_var_add(p, name);
     tx_ref at = tx_var(p, var), before = c->index[k->axis];
     c->index[k->axis] = tx_op2(p, TX_ADD, k->from, at);
-    if (!tensor_view(c, n, r, &none, &src))
+    if (!contract_view(c, n, r, &none, &src))
         ICE("tensor %s cannot be read column by column", c->s.f->params[0].name);
     c->index[k->axis] = before;
     one.col = at;
@@ -123,17 +111,16 @@ gathered(struct contract *c, ir_ref n, const struct span_of *r, const struct spa
 static void
 hold_tensor(struct contract *c, ir_ref n, const struct span_of *r, const struct span_of *k)
 {
-    bool rows = varies(c, n, r->axis), cols = varies(c, n, k->axis);
+    bool rows = contract_varies(c, n, r->axis), cols = contract_varies(c, n, k->axis);
     tile_view v;
-    struct span_of none = {.axis = AX_UNIT, .from = tx_num(c->s.p, 0), .count = tx_num(c->s.p, 1),
-                           .max = tx_num(c->s.p, 1)};
-    if (rows && !cols && tensor_view(c, n, &none, r, &v)) {
+    struct span_of none = contract_one(c);
+    if (rows && !cols && contract_view(c, n, &none, r, &v)) {
         hold(&c->s, n, v, AX_UNIT, r->axis);
-    } else if (tensor_view(c, n, r, k, &v)) {
+    } else if (contract_view(c, n, r, k, &v)) {
         hold(&c->s, n, v, rows ? r->axis : AX_UNIT, cols ? k->axis : AX_UNIT);
-    } else if (rows && cols && tensor_view(c, n, k, r, &v)) {
+    } else if (rows && cols && contract_view(c, n, k, r, &v)) {
         struct tile_stmt *t = tile_stmt_new(c->s.p, TILE_transpose);
-        t->v[0] = scratch(c, "t", r, k);
+        t->v[0] = contract_scratch(c, "t", r, k);
         t->v[1] = v;
         add(c, t);
         hold(&c->s, n, t->v[0], r->axis, k->axis);
@@ -149,25 +136,28 @@ hold_tensor(struct contract *c, ir_ref n, const struct span_of *r, const struct 
 
 static void sum_tile(struct contract *c, ir_ref n, const struct span_of *r,
                      const struct span_of *k);
-static struct tile_stmt *map_over(struct contract *c, enum tile_op op, tile_view v0, ir_ref n,
-                                  const struct span_of *r, const struct span_of *k);
 
 /* Holds n, the pairs of its operand turned. */
 static void
 turn_tile(struct contract *c, ir_ref n, const struct span_of *r, const struct span_of *k)
 {
     const struct ir_node x = c->s.f->nodes[n];
-    tx_ref zero = tx_num(c->s.p, 0), one = tx_num(c->s.p, 1);
-    struct span_of none = {.axis = AX_UNIT, .from = zero, .count = one, .max = one};
-    bool rows = varies(c, n, r->axis);
+    struct span_of none = contract_one(c);
+    bool rows = contract_varies(c, n, r->axis);
     struct tile_stmt *t = tile_stmt_new(c->s.p, TILE_turn);
-    t->v[0] = scratch(c, "t", rows ? r : &none, k);
-    t->v[1] = scratch(c, "o", rows ? r : &none, k);
+    t->v[0] = contract_scratch(c, "t", rows ? r : &none, k);
+    t->v[1] = contract_scratch(c, "o", rows ? r : &none, k);
     t->num[0] = x.attr.num;
-    add(c, map_over(c, TILE_map, t->v[1], x.arg[0], rows ? r : &none, k));
+    add(c, contract_map(c, TILE_map, t->v[1], x.arg[0], rows ? r : &none, k));
     add(c, t);
     hold(&c->s, n, t->v[0], rows ? r->axis : AX_UNIT, k->axis);
 }
+
+/* What a map cannot evaluate by itself, and how a tile of it is made. */
+static contract_hold_fn *const hold_fns[IR_OP_COUNT] = {
+    [IR_rsum] = sum_tile,        [IR_turn] = turn_tile,        [IR_rmax] = contract_best,
+    [IR_argmax] = contract_best, [IR_pick] = contract_pick,    [IR_argsort] = contract_argsort,
+};
 
 /* Has everything below n held that a map over r and k cannot evaluate by itself. */
 static void
@@ -176,21 +166,20 @@ ready(struct contract *c, ir_ref n, const struct span_of *r, const struct span_o
     const struct ir_node x = c->s.f->nodes[n];
     if (c->failed || held_find(&c->s, n))
         return;
+    if (hold_fns[x.op]) {
+        hold_fns[x.op](c, n, r, k);
+        return;
+    }
     if (x.op == IR_param && c->s.f->params[x.attr.id].rank)
         hold_tensor(c, n, r, k);
-    else if (x.op == IR_rsum)
-        sum_tile(c, n, r, k);
-    else if (x.op == IR_turn)
-        turn_tile(c, n, r, k);
     else if (x.nargs && !(ir_ops[x.op].props & IRP_ELEM))
         ICE("op %s in a contraction", ir_ops[x.op].name);
-    for (int i = 0; i < x.nargs && x.op != IR_rsum && x.op != IR_turn; i++)
+    for (int i = 0; i < x.nargs; i++)
         ready(c, x.arg[i], r, k);
 }
 
-/* A map-like statement of node n over r and k into v0; what it holds for that is forgotten. */
-static struct tile_stmt *
-map_over(struct contract *c, enum tile_op op, tile_view v0, ir_ref n, const struct span_of *r,
+struct tile_stmt *
+contract_map(struct contract *c, enum tile_op op, tile_view v0, ir_ref n, const struct span_of *r,
          const struct span_of *k)
 {
     uint32_t before = c->s.nheld;
@@ -198,7 +187,9 @@ map_over(struct contract *c, enum tile_op op, tile_view v0, ir_ref n, const stru
     if (c->failed)
         return tile_stmt_new(c->s.p, TILE_zero);
     struct tile_stmt *m = map_new(&c->s, op, v0, n, r->axis, k->axis, r->count, k->count);
-    m->at[2] = r->axis == AX_i ? r->from : c->index[AX_i] ? c->index[AX_i] : tx_num(c->s.p, 0);
+    m->at[2] = r->axis == AX_i   ? r->from
+               : k->axis == AX_i ? k->from
+               : c->index[AX_i]  ? c->index[AX_i] : tx_num(c->s.p, 0);
     c->s.nheld = before;
     return m;
 }
@@ -260,17 +251,17 @@ left_operand(struct contract *c, ir_ref n, const struct span_of *r, const struct
 {
     const struct ir_func *f = c->s.f;
     tile_view v;
-    bool plain = f->nodes[n].op == IR_param && f->acc == f->type && varies(c, n, s->axis) &&
-                 varies(c, n, r->axis);
+    bool plain = f->nodes[n].op == IR_param && f->acc == f->type && contract_varies(c, n, s->axis) &&
+                 contract_varies(c, n, r->axis);
     *turned = 0;
-    if (plain && tensor_view(c, n, r, s, &v))
+    if (plain && contract_view(c, n, r, s, &v))
         return v;
-    if (plain && tensor_view(c, n, s, r, &v)) {
+    if (plain && contract_view(c, n, s, r, &v)) {
         *turned = 1;
         return v;
     }
-    v = scratch(c, "a", r, s);
-    add(c, map_over(c, TILE_map, v, n, r, s));
+    v = contract_scratch(c, "a", r, s);
+    add(c, contract_map(c, TILE_map, v, n, r, s));
     return v;
 }
 
@@ -281,8 +272,8 @@ add_entry(struct contract *c, tile_view acc, ir_ref n, const struct span_of *r,
 {
     struct tile_stmt *a = tile_stmt_new(c->s.p, TILE_add);
     a->v[0] = acc;
-    a->v[1] = scratch(c, "e", r, k);
-    add(c, map_over(c, TILE_map, a->v[1], n, r, k));
+    a->v[1] = contract_scratch(c, "e", r, k);
+    add(c, contract_map(c, TILE_map, a->v[1], n, r, k));
     add(c, a);
 }
 
@@ -292,19 +283,18 @@ add_block(struct contract *c, tile_view acc, ir_ref a, ir_ref b, const struct sp
           const struct span_of *k, const struct span_of *s)
 {
     struct tile_stmt *m;
-    struct span_of none = {.axis = AX_UNIT, .from = tx_num(c->s.p, 0), .count = tx_num(c->s.p, 1),
-                           .max = tx_num(c->s.p, 1)};
+    struct span_of none = contract_one(c);
     if (a && b) {
         m = tile_stmt_new(c->s.p, TILE_matmul);
         m->v[0] = acc;
         m->v[1] = left_operand(c, a, r, s, &m->num[0]);
-        m->v[2] = scratch(c, "b", s, k);
-        add(c, map_over(c, TILE_map, m->v[2], b, s, k));
+        m->v[2] = contract_scratch(c, "b", s, k);
+        add(c, contract_map(c, TILE_map, m->v[2], b, s, k));
     } else if (b) {
-        m = map_over(c, TILE_mapsum, (tile_view){0}, b, s, k);
+        m = contract_map(c, TILE_mapsum, (tile_view){0}, b, s, k);
         m->v[1] = acc;
     } else {
-        m = map_over(c, TILE_rowsum, acc, a, r->axis == AX_UNIT ? &none : r, s);
+        m = contract_map(c, TILE_rowsum, acc, a, r->axis == AX_UNIT ? &none : r, s);
     }
     add(c, m);
 }
@@ -319,7 +309,7 @@ sides(struct contract *c, const struct nest *t, const struct span_of *r, const s
     int n[2] = {0, 0};
     bool column = false;
     for (int i = 0; i < t->n; i++) {
-        bool rows = varies(c, t->factor[i], r->axis), cols = varies(c, t->factor[i], k->axis);
+        bool rows = contract_varies(c, t->factor[i], r->axis), cols = contract_varies(c, t->factor[i], k->axis);
         column = column || cols;
         if (rows && cols)
             return false;
@@ -327,7 +317,7 @@ sides(struct contract *c, const struct nest *t, const struct span_of *r, const s
             fac[cols][n[cols]++] = t->factor[i];
     }
     for (int i = 0; i < t->n; i++) {
-        bool none = !varies(c, t->factor[i], r->axis) && !varies(c, t->factor[i], k->axis);
+        bool none = !contract_varies(c, t->factor[i], r->axis) && !contract_varies(c, t->factor[i], k->axis);
         int to = column;
         if (none)
             fac[to][n[to]++] = t->factor[i];
@@ -360,15 +350,15 @@ sum_tile(struct contract *c, ir_ref n, const struct span_of *r, const struct spa
     struct tile_prog *p = c->s.p;
     struct nest t = {.naxes = 0};
     ir_ref side[2] = {0, 0};
-    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
+    tx_ref one = tx_num(p, 1);
     if (!flatten(c, n, &t))
         return;
     bool product = sides(c, &t, r, k, side);
     choose_depth(c, &t);
-    bool rows = varies(c, n, r->axis), cols = varies(c, n, k->axis);
-    struct span_of none = {.axis = AX_UNIT, .from = zero, .count = one, .max = one};
+    bool rows = contract_varies(c, n, r->axis), cols = contract_varies(c, n, k->axis);
+    struct span_of none = contract_one(c);
     struct span_of R = rows ? *r : none, K = cols ? *k : none;
-    tile_view acc = rows && !cols ? scratch(c, "z", &none, &R) : scratch(c, "z", &R, &K);
+    tile_view acc = rows && !cols ? contract_scratch(c, "z", &none, &R) : contract_scratch(c, "z", &R, &K);
     struct tile_stmt *clear = tile_stmt_new(p, TILE_zero);
     clear->v[0] = acc;
     add(c, clear);
@@ -404,16 +394,22 @@ tiles_across(struct contract *c)
                     : tx_op2(p, TX_CDIV, tx_dim(p, DIM_M), tx_num(p, COLUMNS));
 }
 
-/* True if the function turns pairs of entries, or reads places along its columns. */
-static bool
-needs_whole_rows(const struct ir_func *f, struct arena *a)
+/* Tiles of a function that turns pairs of entries, sorts along its columns or reads places there
+ * have all columns; those that are sorted are rows, of which every task has one. */
+static void
+choose_tile(struct contract *c, struct arena *a)
 {
+    const struct ir_func *f = c->s.f;
     const bool *live = ir_live(f, a);
-    for (ir_ref n = 1; n < f->nnodes; n++)
-        if (live[n] && (f->nodes[n].op == IR_turn ||
-                        (f->nodes[n].op == IR_pos && f->nodes[n].attr.axis == AX_m)))
-            return true;
-    return false;
+    c->tall = tx_num(c->s.p, c->s.t->query_tile);
+    for (ir_ref n = 1; n < f->nnodes; n++) {
+        const struct ir_node *x = &f->nodes[n];
+        if (live[n] && (x->op == IR_turn || x->op == IR_argsort ||
+                        (x->op == IR_pos && x->attr.axis == AX_m)))
+            c->whole = true;
+        if (live[n] && x->op == IR_argsort)
+            c->tall = tx_num(c->s.p, 1);
+    }
 }
 
 /* The tile number of a task as first row and column; the body sees both. */
@@ -422,7 +418,7 @@ place_tile(struct contract *c, tx_ref tile, struct span_of *r, struct span_of *k
 {
     struct tile_prog *p = c->s.p;
     tx_ref rows = tx_dim(p, DIM_NQ), cols = tx_dim(p, DIM_M);
-    tx_ref tall = tx_num(p, c->s.t->query_tile), wide = c->whole ? cols : tx_num(p, COLUMNS);
+    tx_ref tall = c->tall, wide = c->whole ? cols : tx_num(p, COLUMNS);
     tx_ref across = tiles_across(c), down = tx_op2(p, TX_FDIV, tile, across);
     tx_ref over = tx_op2(p, TX_SUB, tile, tx_op2(p, TX_MUL, down, across));
     tx_ref row = tx_op2(p, TX_MUL, down, tall), col = tx_op2(p, TX_MUL, over, wide);
@@ -441,7 +437,7 @@ schedule_contract(struct arena *a, struct ir_func *f, const struct schedule_tuni
     struct stmt_list body = {0};
     struct span_of r, k;
     c->s = (struct sched){.p = p, .f = f, .d = d, .t = t};
-    c->whole = needs_whole_rows(f, a);
+    choose_tile(c, a);
     sched_start(&c->s, &body);
     c->to = &body;
     struct tile_stmt *phase = tile_stmt_new(p, TILE_phase);
@@ -451,7 +447,7 @@ schedule_contract(struct arena *a, struct ir_func *f, const struct schedule_tuni
     phase->x[0] = tx_dim(p, DIM_B);
     phase->x[1] = tx_dim(p, DIM_H);
     phase->x[2] = tx_op2(p, TX_MUL,
-                         tx_op2(p, TX_CDIV, tx_dim(p, DIM_NQ), tx_num(p, t->query_tile)),
+                         tx_op2(p, TX_CDIV, tx_dim(p, DIM_NQ), c->tall),
                          tiles_across(c));
     place_tile(c, tx_var(p, phase->var[2]), &r, &k);
     c->index[AX_b] = c->s.at[0] = tx_var(p, phase->var[0]);
@@ -463,7 +459,7 @@ schedule_contract(struct arena *a, struct ir_func *f, const struct schedule_tuni
     tile_view out = view_arg(&c->s, 3, r.from, r.count);
     out.col = k.from;
     out.cols = k.count;
-    add(c, map_over(c, TILE_map, out, f->root[ROOT_OUT], &r, &k));
+    add(c, contract_map(c, TILE_map, out, f->root[ROOT_OUT], &r, &k));
     phase->body = body.first;
     p->body = phase;
     return c->failed ? NULL : p;

@@ -10,14 +10,15 @@
 static bool
 needs_f64(const struct ir_func *f, struct arena *a)
 {
+    static const bool real[IR_OP_COUNT] = {
+        [IR_rmax] = true, [IR_argmax] = true, [IR_argsort] = true, [IR_pick] = true,
+        [IR_ninf] = true, [IR_exp] = true,    [IR_pow] = true,     [IR_floor] = true,
+        [IR_sin] = true,  [IR_cos] = true,
+    };
     bool *live = ir_live(f, a);
-    for (uint32_t k = 1; k < f->nnodes; k++) {
-        uint8_t op = f->nodes[k].op;
-        if (live[k] &&
-            (op == IR_rmax || op == IR_ninf || op == IR_exp || op == IR_pow || op == IR_floor ||
-             op == IR_sin || op == IR_cos))
+    for (uint32_t k = 1; k < f->nnodes; k++)
+        if (live[k] && real[f->nodes[k].op])
             return true;
-    }
     return false;
 }
 

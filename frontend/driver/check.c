@@ -69,6 +69,12 @@ error_size(struct ir_func *f, ir_ref n)
     }
     if (x.op == IR_rsum)
         return ir_rsum(f, x.attr.axis, e[0], at);
+    if (x.op == IR_rmax)
+        return ir_rmax(f, x.attr.axis, e[0], at);
+    if (x.op == IR_pick)
+        return ir_pick(f, x.attr.axis, e[0], x.arg[1], at);
+    if (x.op == IR_argmax || x.op == IR_argsort) /* whole numbers */
+        return size;
     if (x.op == IR_add || x.op == IR_sub)
         return ir_op2(f, IR_add, e[0], e[1], at);
     if (x.op == IR_mul)

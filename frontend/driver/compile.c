@@ -376,7 +376,8 @@ needs_all_tokens(struct unit *u, const struct graph_stage *s)
         bool size = x->op == IR_dim && ir_is_tokens(s->dim[x->attr.id]);
         bool place = x->op == IR_pos && x->attr.axis != AX_i && /* those of rows go on */
                      ir_is_tokens(s->dim[f->axes[x->attr.axis].dim]);
-        if (live[n] && (size || place))
+        bool sorts = x->op == IR_argsort && ir_is_tokens(s->dim[f->axes[x->attr.axis].dim]);
+        if (live[n] && (size || place || sorts))
             return true;
     }
     return false;
