@@ -42,7 +42,8 @@ refuse(struct contract *c, ir_ref n, const char *what)
 }
 
 tile_view
-contract_scratch(struct contract *c, const char *what, const struct span_of *r, const struct span_of *k)
+contract_scratch(struct contract *c, const char *what, const struct span_of *r,
+                 const struct span_of *k)
 {
     return local_tile(&c->s, what, false, r->max, k->max, r->count, k->count);
 }
@@ -251,8 +252,8 @@ left_operand(struct contract *c, ir_ref n, const struct span_of *r, const struct
 {
     const struct ir_func *f = c->s.f;
     tile_view v;
-    bool plain = f->nodes[n].op == IR_param && f->acc == f->type && contract_varies(c, n, s->axis) &&
-                 contract_varies(c, n, r->axis);
+    bool plain = f->nodes[n].op == IR_param && f->acc == f->type &&
+                 contract_varies(c, n, s->axis) && contract_varies(c, n, r->axis);
     *turned = 0;
     if (plain && contract_view(c, n, r, s, &v))
         return v;
@@ -309,7 +310,8 @@ sides(struct contract *c, const struct nest *t, const struct span_of *r, const s
     int n[2] = {0, 0};
     bool column = false;
     for (int i = 0; i < t->n; i++) {
-        bool rows = contract_varies(c, t->factor[i], r->axis), cols = contract_varies(c, t->factor[i], k->axis);
+        bool rows = contract_varies(c, t->factor[i], r->axis);
+        bool cols = contract_varies(c, t->factor[i], k->axis);
         column = column || cols;
         if (rows && cols)
             return false;
@@ -317,7 +319,8 @@ sides(struct contract *c, const struct nest *t, const struct span_of *r, const s
             fac[cols][n[cols]++] = t->factor[i];
     }
     for (int i = 0; i < t->n; i++) {
-        bool none = !contract_varies(c, t->factor[i], r->axis) && !contract_varies(c, t->factor[i], k->axis);
+        bool none = !contract_varies(c, t->factor[i], r->axis) &&
+                    !contract_varies(c, t->factor[i], k->axis);
         int to = column;
         if (none)
             fac[to][n[to]++] = t->factor[i];
@@ -358,7 +361,8 @@ sum_tile(struct contract *c, ir_ref n, const struct span_of *r, const struct spa
     bool rows = contract_varies(c, n, r->axis), cols = contract_varies(c, n, k->axis);
     struct span_of none = contract_one(c);
     struct span_of R = rows ? *r : none, K = cols ? *k : none;
-    tile_view acc = rows && !cols ? contract_scratch(c, "z", &none, &R) : contract_scratch(c, "z", &R, &K);
+    tile_view acc = rows && !cols ? contract_scratch(c, "z", &none, &R)
+                                  : contract_scratch(c, "z", &R, &K);
     struct tile_stmt *clear = tile_stmt_new(p, TILE_zero);
     clear->v[0] = acc;
     add(c, clear);

@@ -1,14 +1,7 @@
 """Statements of index notation against NumPy formulas, over odd sizes. Usage: ATTNC WORKDIR [options of run]"""
-import itertools
-import os
-import subprocess
-import sys
-
 import numpy as np
 
-attnc, work, options = sys.argv[1], sys.argv[2], sys.argv[3:]
-os.makedirs(work, exist_ok=True)
-rng = np.random.default_rng(3)
+import statements
 
 
 def relu(x):
@@ -78,21 +71,4 @@ cases = [
 ]
 sizes = [dict(B=2, H=3, n=37, F=11, D=8, M=5, R=6, T=3), dict(B=1, H=1, n=1, F=1, D=1, M=1, R=1, T=3),
          dict(B=1, H=2, n=70, F=300, D=17, M=260, R=33, T=3)]
-count = 0
-for (text, tensors, formula), size, kind in itertools.product(cases, sizes, ("f32", "f64")):
-    real = np.float64 if kind == "f64" else np.float32
-    x = {k: rng.standard_normal([size[d] for d in dims]).astype(real) / np.sqrt(size[dims[0]]).astype(real)
-         for k, dims in tensors.items()}
-    declared = "".join(f"input {k}[{', '.join(dims)}]; " for k, dims in tensors.items())
-    with open(f"{work}/p.attn", "w") as f:
-        f.write(f"type {kind}; {declared}{text}\n")
-    for k, a in x.items():
-        np.save(f"{work}/{k}.npy", a)
-    subprocess.run([attnc, "run", f"{work}/p.attn", "-o", f"{work}/y.npy", *options] +
-                   [f"{k}={work}/{k}.npy" for k in x], check=True)
-    got, want = np.load(f"{work}/y.npy"), formula(*[a.astype(np.float64) for a in x.values()])
-    scale = max(1, np.abs(want).max())
-    error = np.abs(got - want).max() / scale
-    assert got.shape == want.shape and error < (1e-13 if kind == "f64" else 2e-5), (text, size, kind, got.shape, error)
-    count += 1
-print(count, "statements agree")
+print(statements.agree(cases, sizes), "statements agree")
