@@ -56,8 +56,6 @@ add_work(struct exec *e, const struct tile_stmt *s)
         e->count->mul_add += elements(e, &s->v[0]) * exec_x(e, s->v[1].cols);
     } else if (s->op == TILE_product) {
         e->count->other += elements(e, &s->v[1]);
-    } else if (s->op == TILE_best) {
-        e->count->other += elements(e, &s->v[2]);
     } else if (s->op == TILE_rowdot) {
         e->count->mul_add += elements(e, &s->v[1]);
     } else if (s->op == TILE_scan || s->op == TILE_scansum) {
@@ -78,8 +76,8 @@ add_fixed(struct exec *e, const struct tile_stmt *s)
         s->op == TILE_weights || s->op == TILE_outer || s->op == TILE_add ||
         s->op == TILE_turn || s->op == TILE_argsort)
         e->count->other += elements(e, &s->v[0]);
-    else if (s->op == TILE_colsum)
-        e->count->other += elements(e, &s->v[1]);
+    else if (s->op == TILE_colsum || s->op == TILE_best)
+        e->count->other += elements(e, &s->v[s->op == TILE_best ? 2 : 1]);
     else if (s->op == TILE_running) {
         e->count->other += 3 * elements(e, &s->v[0]);
         e->count->calls += elements(e, &s->v[0]);
