@@ -99,7 +99,7 @@ tensors_table(struct abi *x)
                              k == 3 ? ATTN_OUTPUT : ATTN_INPUT);
     for (uint32_t k = 4; k < n; k++) {
         const struct ir_param *p = &f->params[tile_arg_param(f, k)];
-        rows[k] = tensor_row(x, p, p->rank, ATTN_INPUT);
+        rows[k] = tensor_row(x, p, p->rank, p->role == PARAM_OUTPUT ? ATTN_OUTPUT : ATTN_INPUT);
     }
     return table(x, "tensors", rows, n);
 }

@@ -9,7 +9,10 @@ put_param_list(const struct ir_func *f, struct str *out)
     str_put(out, "const DLTensor *q, const DLTensor *k,\n    const DLTensor *v, DLTensor *out");
     for (uint32_t k = 0; k < f->nparams; k++)
         if (f->params[k].source == SOURCE_GIVEN)
-            str_printf(out, f->params[k].rank ? ", const DLTensor *%s" : ", double %s",
+            str_printf(out, ", %s%s",
+                       !f->params[k].rank                  ? "double "
+                       : f->params[k].role == PARAM_OUTPUT ? "DLTensor *"
+                                                           : "const DLTensor *",
                        f->params[k].name);
     str_put(out, ", attn_exec *exec");
 }

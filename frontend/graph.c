@@ -17,7 +17,7 @@ graph_find(struct graph_build *b, const char *name, int block)
         if (!strcmp(t->name, name) && (t->scope == block || (t->scope < 0 && !found)))
             found = t;
     }
-    return found;
+    return found ? found : graph_find_lse(b, name, block);
 }
 
 static const struct ast_stmt *
@@ -365,24 +365,43 @@ make_indexed(struct graph_build *b, struct graph_tensor *t)
     return p;
 }
 
-int
-graph_make(struct graph_build *b, struct graph_tensor *t)
+/* The number of the attention that makes a tensor; -1: none does. */
+static int
+block_that_makes(const struct graph_build *b, const struct graph_tensor *t)
 {
-    int block = -1, before = b->base->diag->errors;
-    if (t->param >= 0)
-        return t->param;
-    if (t->active) {
-        if (t->by)
-            diag_error(b->base->diag, t->by->span,
-                       "'%s' is defined by itself: what it is made of needs it", t->name);
-        return -1;
-    }
-    t->active = true;
     for (int k = 0; k < b->nblocks; k++)
         if (t->scope < 0 && !strcmp(b->block[k].name, t->name) &&
             (!t->by || t->by->kind == AST_ST_ATTENTION))
-            block = k;
-    int p = block >= 0 ? graph_make_attention(b, t, block) : make_indexed(b, t);
+            return k;
+    return -1;
+}
+
+void
+graph_circle(struct graph_build *b, const struct graph_tensor *t)
+{
+    int block = block_that_makes(b, t);
+    const struct ast_stmt *at = t->lse_of    ? t->lse_of->at
+                                : block >= 0 ? b->block[block].at
+                                             : t->by;
+    diag_error(b->base->diag, at->span, "'%s' is defined by itself: what it is made of needs it",
+               t->name);
+}
+
+int
+graph_make(struct graph_build *b, struct graph_tensor *t)
+{
+    int before = b->base->diag->errors;
+    if (t->param >= 0)
+        return t->param;
+    if (t->active) {
+        graph_circle(b, t);
+        return -1;
+    }
+    t->active = true;
+    int block = block_that_makes(b, t);
+    int p = t->lse_of    ? graph_make_lse(b, t)
+            : block >= 0 ? graph_make_attention(b, t, block)
+                         : make_indexed(b, t);
     t->param = p;
     return b->base->diag->errors > before ? -1 : p;
 }
@@ -521,7 +540,8 @@ graph_compile(struct sema *base, const struct ast_program *p, struct asserts *as
     if (!d->errors)
         usual_inputs(b);
     for (int k = 0; k < b->ntensors && !d->errors; k++)
-        graph_make(b, &b->tensor[k]);
+        if (!b->tensor[k].lse_of)
+            graph_make(b, &b->tensor[k]);
     if (!d->errors)
         usual_output(b);
     if (!d->errors)

@@ -5,7 +5,7 @@
 #include "frontend/sema.h"
 #include "ir/graph.h"
 
-enum { GRAPH_MAX_TENSORS = 128, INDEX_MAX = 12 };
+enum { GRAPH_MAX_TENSORS = 192, INDEX_MAX = 12 };
 
 /* A tensor of the program: an input, a param, or what a statement or an attention defines. */
 struct graph_tensor {
@@ -14,6 +14,7 @@ struct graph_tensor {
     int scope;                   /* the number of the block it belongs to; -1: all of the program */
     int param;                   /* of the shell; -1: not made yet */
     bool active;                 /* its definition is being judged: meeting it again is a circle */
+    const struct graph_block *lse_of; /* the attention whose row sums it has the logarithms of */
 };
 
 /* The statements of one attention: a block, or those outside all blocks. */
@@ -61,6 +62,8 @@ struct index_scope {
 struct graph_tensor *graph_find(struct graph_build *b, const char *name, int block);
 /* Its number among the shell's params, after what defines it was judged; -1 after an error. */
 int graph_make(struct graph_build *b, struct graph_tensor *t);
+/* Reports a tensor that is defined by itself. */
+void graph_circle(struct graph_build *b, const struct graph_tensor *t);
 /* The statement `name[...] = expr` as a stage; its tensor's dims in dims. False after errors. */
 bool graph_index_stage(struct graph_build *b, const struct ast_stmt *st, int block,
                        struct graph_stage *stage, uint16_t *dims, int *rank);
@@ -87,6 +90,11 @@ int graph_result_param(struct graph_build *b, struct graph_tensor *t, const uint
 void graph_finish_stage(struct graph_build *b, struct graph_stage *s, int param);
 /* graph_attention.c: the stage of a block, and its result as graph_make. */
 int graph_make_attention(struct graph_build *b, struct graph_tensor *t, int block);
+
+/* graph_lse.c: a name that nothing else in sight of a block has as NAME_lse of an attention NAME,
+ * or NULL; that tensor, as graph_make. */
+struct graph_tensor *graph_find_lse(struct graph_build *b, const char *name, int block);
+int graph_make_lse(struct graph_build *b, struct graph_tensor *t);
 
 /* index.c: names and tensors within index notation. */
 bool index_name(struct sema *s, const struct ast_expr *e, struct value *out);

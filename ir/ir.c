@@ -28,7 +28,7 @@ const char *const ir_source_names[SOURCE_COUNT] = {"given", "normal", "orthogona
 const char *const ir_root_names[ROOT_COUNT] = {
     [ROOT_OUT] = "out", [ROOT_NUM] = "num",   [ROOT_DEN] = "den",
     [ROOT_SIM] = "sim", [ROOT_MASK] = "mask", [ROOT_ANY] = "any",
-    [ROOT_PAIR] = "pair",
+    [ROOT_PAIR] = "pair", [ROOT_LSE] = "lse",
 };
 
 /* The standard dims, in the order of DIM_*, and the axes over them, in that of AX_*. */

@@ -7,6 +7,7 @@
  *
  *     out = select(any, num / normalize(z), 0)     w = select(mask, sim, 0)
  *     num = rsum[j](w * v)      z = rsum[j](w)     any = rsum[j](select(mask, 1, 0)) > 0
+ *     lse = log(select(any, z, 0))                 only where a program reads it
  *
  *     decay(g)   = product over j < t <= position of i of g_t        1 where there is no such t
  *     scan(x, g) = sum over j <= position of i of decay(g) x_j       a prefix sum with decay g
@@ -92,7 +93,8 @@ enum ir_source { SOURCE_GIVEN, SOURCE_NORMAL, SOURCE_ORTHOGONAL, SOURCE_COUNT };
 struct ir_param {
     const char *name;
     span_t span;
-    uint8_t role;                /* enum ir_role; PARAM_GIVEN outside shells */
+    uint8_t role;                /* enum ir_role; outside shells PARAM_GIVEN, or PARAM_OUTPUT: no
+                                  * param but the tensor [B,H,n_q] that receives root lse */
     uint8_t source;              /* enum ir_source */
     int64_t seed;
     uint8_t rank;
@@ -148,9 +150,11 @@ enum { IR_MAX_TAYLOR = 16 };
 enum ir_positivity { POS_UNKNOWN, POS_ANY_SIGN, POS_NONNEG, POS_POSITIVE };
 
 /* Named roots. Passes rewrite all of them; 0 where the program has none. pair is sim of one query
- * and one key as the polynomial it was expanded to, in dots instead of features. */
+ * and one key as the polynomial it was expanded to, in dots instead of features. lse is a second
+ * result: the logarithm of the row sum as written, whatever the rows of num and den are relative
+ * to. */
 enum ir_root {
-    ROOT_OUT, ROOT_NUM, ROOT_DEN, ROOT_SIM, ROOT_MASK, ROOT_ANY, ROOT_PAIR, ROOT_COUNT
+    ROOT_OUT, ROOT_NUM, ROOT_DEN, ROOT_SIM, ROOT_MASK, ROOT_ANY, ROOT_PAIR, ROOT_LSE, ROOT_COUNT
 };
 extern const char *const ir_source_names[SOURCE_COUNT]; /* "given" "normal" "orthogonal" */
 extern const char *const ir_root_names[ROOT_COUNT]; /* "out" "num" ... */
@@ -198,6 +202,11 @@ int ir_dim_find(const struct ir_func *f, const char *name);      /* -1: none */
 uint32_t ir_param_add(struct ir_func *f, const struct ir_param *p);
 int ir_param_find(const struct ir_func *f, const char *name);    /* -1: none */
 uint32_t ir_param_count(const struct ir_func *f, bool tensors);  /* of tensors or of numbers */
+/* The param that receives root lse; -1: none. */
+int ir_lse_param(const struct ir_func *f);
+/* Has f compute root lse, as written, into a param of that name; returns the param. What is made
+ * from a seed stays the last one. */
+uint32_t ir_lse_add(struct ir_func *f, const char *name);
 /* The axis over a dimension (d for D, m for M, j for n, ...; a new axis for a user's). */
 uint8_t ir_axis_base(struct ir_func *f, uint16_t dim);
 uint8_t ir_axis_copy(struct ir_func *f, uint8_t axis, int which);

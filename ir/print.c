@@ -219,7 +219,7 @@ put_params(const struct ir_func *f, struct str *out)
 {
     for (uint32_t k = 0; k < f->nparams; k++) {
         const struct ir_param *p = &f->params[k];
-        str_put(out, "  param ");
+        str_put(out, p->role == PARAM_OUTPUT ? "  output " : "  param ");
         ir_print_name(p->name, out);
         str_putc(out, '[');
         for (int i = 0; i < p->rank; i++) {

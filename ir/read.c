@@ -186,10 +186,10 @@ read_source(struct ir_reader *r, struct ir_param *p)
 }
 
 static void
-read_param(struct ir_reader *r)
+read_tensor(struct ir_reader *r, enum ir_role role)
 {
     struct text *t = r->t;
-    struct ir_param p = {.span = t->tok.span};
+    struct ir_param p = {.span = t->tok.span, .role = (uint8_t)role};
     p.name = text_name(t, "a param");
     text_expect(t, "[");
     while (!t->failed && !text_is(t, "]")) {
@@ -203,9 +203,9 @@ read_param(struct ir_reader *r)
             break;
     }
     text_expect(t, "]");
-    if (p.rank && text_take(t, "=")) {
+    if (p.rank && role == PARAM_GIVEN && text_take(t, "=")) {
         read_source(r, &p);
-    } else if (text_take(t, "=")) {
+    } else if (role == PARAM_GIVEN && text_take(t, "=")) {
         p.has_default = true;
         p.value = text_double(t, "a number");
     }
@@ -218,6 +218,19 @@ read_param(struct ir_reader *r)
              p.rank ? "tensor" : "scalar");
     else
         ir_param_add(r->f, &p);
+}
+
+static void
+read_param(struct ir_reader *r)
+{
+    read_tensor(r, PARAM_GIVEN);
+}
+
+/* The tensor that receives root lse. */
+static void
+read_output(struct ir_reader *r)
+{
+    read_tensor(r, PARAM_OUTPUT);
 }
 
 /* ---- references ---- */
@@ -523,7 +536,8 @@ read_statement(struct ir_reader *r)
         const char *word;
         void (*read)(struct ir_reader *);
     } statements[] = {
-        {"dim", read_dim}, {"param", read_param}, {"root", read_root}, {"fact", read_fact}};
+        {"dim", read_dim}, {"param", read_param}, {"output", read_output}, {"root", read_root},
+        {"fact", read_fact}};
     struct text *t = r->t;
     r->quiet = false;
     uint32_t beg = t->tok.span.beg;
@@ -536,7 +550,7 @@ read_statement(struct ir_reader *r)
             statements[k].read(r);
         }
     if (!known)
-        text_expected(t, "dim, param, root, fact or a node");
+        text_expected(t, "dim, param, output, root, fact or a node");
     if (!t->failed)
         return;
     if (t->tok.span.beg == beg && t->tok.kind != TEXT_END)

@@ -266,21 +266,57 @@ tile_param_arg(const struct ir_func *f, uint32_t param)
 }
 
 uint32_t
+tile_lse_arg(const struct ir_func *f)
+{
+    int p = ir_lse_param(f);
+    return p < 0 ? 0 : tile_param_arg(f, (uint32_t)p);
+}
+
+/* q, k, v and out, and the logarithms of the row sums, which are rows over queries. */
+static const struct fixed_arg {
+    const char *name;          /* NULL: the param's */
+    int rows, cols;            /* dims; -1: one row */
+    uint8_t axes[4];
+} fixed_args[] = {
+    {"q", DIM_NQ, DIM_D, {0, 1, 2, 3}},   {"k", DIM_N, DIM_D, {0, 1, 2, 3}},
+    {"v", DIM_N, DIM_M, {0, 1, 2, 3}},    {"out", DIM_NQ, DIM_M, {0, 1, 2, 3}},
+    {NULL, -1, DIM_NQ, {0, 1, AX_UNIT, 2}},
+};
+
+struct tile_buf
+tile_arg_form(struct tile_prog *p, uint32_t arg)
+{
+    if (arg > 3 && arg != tile_lse_arg(p->func))
+        ICE("tensor params are viewed along named axes");
+    const struct fixed_arg *x = &fixed_args[arg < 4 ? arg : 4];
+    tx_ref one = tx_num(p, 1);
+    struct tile_buf b = {.kind = BUF_ARG, .elem = ELEM_IO, .arg = arg, .planes = one};
+    b.name = x->name ? x->name : p->func->params[tile_arg_param(p->func, arg)].name;
+    b.rows = x->rows < 0 ? one : tx_dim(p, (uint16_t)x->rows);
+    b.cols = tx_dim(p, (uint16_t)x->cols);
+    memcpy(b.axes, x->axes, sizeof b.axes);
+    return b;
+}
+
+int
+tile_arg_find(const struct ir_func *f, const char *name)
+{
+    uint32_t lse = tile_lse_arg(f);
+    for (int k = 0; k < 4; k++)
+        if (!strcmp(fixed_args[k].name, name))
+            return k;
+    return lse && !strcmp(f->params[tile_arg_param(f, lse)].name, name) ? (int)lse : -1;
+}
+
+uint32_t
 tile_arg(struct tile_prog *p, uint32_t arg)
 {
-    static const char *const names[] = {"q", "k", "v", "out"};
-    static const uint16_t rows[] = {DIM_NQ, DIM_N, DIM_N, DIM_NQ};
-    static const uint16_t cols[] = {DIM_D, DIM_D, DIM_M, DIM_M};
     for (uint32_t k = 1; k < p->nbufs; k++)
         if (p->bufs[k].kind == BUF_ARG && p->bufs[k].arg == arg)
             return k;
-    if (arg > 3)
-        ICE("tensor params are viewed along named axes");
-    uint32_t b = tile_buf_add(p, names[arg], BUF_ARG, ELEM_IO, tx_num(p, 1), tx_dim(p, rows[arg]),
-                              tx_dim(p, cols[arg]));
-    p->bufs[b].arg = arg;
-    for (uint8_t k = 0; k < 4; k++)
-        p->bufs[b].axes[k] = k;
+    const struct tile_buf x = tile_arg_form(p, arg);
+    uint32_t b = tile_buf_add(p, x.name, x.kind, x.elem, x.planes, x.rows, x.cols);
+    p->bufs[b] = x;
     return b;
 }
 

@@ -37,7 +37,7 @@ enum tile_elem {
     ELEM_TABLE
 }; /* accumulation type, tensor type, monomial table */
 /* Tensor arguments are numbered q 0, k 1, v 2, out 3, then 4 + k for the k-th param that is a
- * tensor. */
+ * tensor. Written are out and the param of root lse. */
 struct tile_buf {
     const char *name;
     uint8_t kind, elem;
@@ -134,7 +134,10 @@ tx_ref tx_axis(struct tile_prog *p, uint8_t axis);
 bool tx_is_num(const struct tile_prog *p, tx_ref x, int64_t *v);
 uint32_t tile_buf_add(struct tile_prog *p, const char *name, int kind, int elem, tx_ref planes,
                       tx_ref rows, tx_ref cols);
-uint32_t tile_arg(struct tile_prog *p, uint32_t arg);   /* the BUF_ARG of q, k, v or out */
+uint32_t tile_arg(struct tile_prog *p, uint32_t arg);   /* the BUF_ARG of q, k, v, out or lse */
+/* What that is, added or not; the argument that has the name, or -1. */
+struct tile_buf tile_arg_form(struct tile_prog *p, uint32_t arg);
+int tile_arg_find(const struct ir_func *f, const char *name);
 /* The BUF_ARG of a tensor param whose views run over these of its axes (see struct tile_buf). */
 uint32_t tile_arg_axes(struct tile_prog *p, uint32_t arg, const uint8_t axes[4]);
 /* The variable of that name; a new one if there is none. Loops inside one another need different
@@ -145,6 +148,8 @@ struct tile_stmt *tile_stmt_new(struct tile_prog *p, enum tile_op op);
 uint32_t tile_arg_count(const struct ir_func *f);
 uint32_t tile_arg_param(const struct ir_func *f, uint32_t arg);
 uint32_t tile_param_arg(const struct ir_func *f, uint32_t param);
+/* The argument that receives root lse; 0: none. */
+uint32_t tile_lse_arg(const struct ir_func *f);
 
 /* Calls fn for every size expression that the program uses, in the order of the textual form. */
 typedef void tile_size_fn(struct tile_prog *p, tx_ref *x, void *arg);

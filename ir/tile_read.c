@@ -193,7 +193,6 @@ read_buffer(struct tile_reader *w)
 {
     static const char *const kinds[] = {"arg", "shared", "state", "local"};
     static const char *const elems[] = {"acc", "io", "table"};
-    static const char *const args[] = {"q", "k", "v", "out"};
     struct text *t = w->t;
     span_t at = t->tok.span;
     const char *name = text_name(t, "the name of a buffer");
@@ -207,12 +206,10 @@ read_buffer(struct tile_reader *w)
     }
     if (!text_end_statement(t))
         return;
-    uint32_t arg = 0;
-    while (arg < 4 && strcmp(args[arg], name))
-        arg++;
+    int arg = kind == BUF_ARG ? tile_arg_find(w->p->func, name) : 0;
     if (!strcmp(name, "none"))
         ir_read_fail(w->r, at, "a buffer cannot be called none");
-    else if (kind == BUF_ARG && arg == 4)
+    else if (arg < 0)
         ir_read_fail(w->r, at, "the arguments are q, k, v and out");
     else if (w->p->nbufs >= TILE_MAX_BUFS)
         ir_read_fail(w->r, at, "more than %d buffers", TILE_MAX_BUFS - 1);
@@ -220,9 +217,10 @@ read_buffer(struct tile_reader *w)
         return;
     uint32_t b = tile_buf_add(w->p, arena_strdup(w->p->arena, name), kind, elem, extent[0],
                               extent[1], extent[2]);
-    w->p->bufs[b].arg = kind == BUF_ARG ? arg : 0;
-    for (uint8_t k = 0; k < 4; k++)
-        w->p->bufs[b].axes[k] = k;
+    w->p->bufs[b].arg = (uint32_t)arg;
+    if (kind == BUF_ARG)
+        memcpy(w->p->bufs[b].axes, tile_arg_form(w->p, (uint32_t)arg).axes,
+               sizeof w->p->bufs[b].axes);
     w->p->bufs[b].span = at;
 }
 

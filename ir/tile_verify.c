@@ -112,24 +112,38 @@ check_param_axes(struct checker *c, const struct tile_buf *b)
         fail(c, b->span, "argument %s must be io", b->name);
 }
 
+/* A size of an argument: of a dim, or 1. */
+static const char *
+size_text(const struct checker *c, tx_ref x)
+{
+    const struct tx *size = &c->p->xs[x];
+    return size->op == TX_DIM ? c->p->func->dims[size->num].name
+                              : arena_printf(c->a, "%lld", (long long)size->num);
+}
+
 static void
 check_argument(struct checker *c, const struct tile_buf *b)
 {
-    static const char *const names[] = {"q", "k", "v", "out"};
-    static const uint16_t rows[] = {DIM_NQ, DIM_N, DIM_N, DIM_NQ};
-    static const uint16_t cols[] = {DIM_D, DIM_D, DIM_M, DIM_M};
     struct tile_prog *p = (struct tile_prog *)(uintptr_t)c->p; /* the sizes are there already */
-    const struct ir_dim *dims = p->func->dims;
     if (b->arg > 3 && p->func->contraction) {
         check_param_axes(c, b);
         return;
     }
-    if (b->arg > 3 || strcmp(b->name, names[b->arg]))
+    if (tile_arg_find(p->func, b->name) != (int)b->arg) {
         fail(c, b->span, "the arguments are q, k, v and out");
-    else if (b->elem != ELEM_IO || b->planes != tx_num(p, 1) ||
-             b->rows != tx_dim(p, rows[b->arg]) || b->cols != tx_dim(p, cols[b->arg]))
-        fail(c, b->span, "argument %s must be io 1 x %s x %s", b->name, dims[rows[b->arg]].name,
-             dims[cols[b->arg]].name);
+        return;
+    }
+    const struct tile_buf x = tile_arg_form(p, b->arg);
+    if (b->elem != ELEM_IO || b->planes != x.planes || b->rows != x.rows || b->cols != x.cols ||
+        memcmp(b->axes, x.axes, sizeof x.axes))
+        fail(c, b->span, "argument %s must be io 1 x %s x %s", b->name, size_text(c, x.rows),
+             size_text(c, x.cols));
+}
+
+static bool
+is_output(const struct checker *c, const struct tile_buf *b)
+{
+    return b->kind == BUF_ARG && (b->arg == 3 || (b->arg && b->arg == tile_lse_arg(c->p->func)));
 }
 
 static void
@@ -177,14 +191,14 @@ check_view(struct checker *c, span_t at, const tile_view *v, char use)
     int n = b->kind == BUF_ARG ? 6 : !b->single ? 5 : 4;
     for (int k = 0; k < n; k++)
         check_size(c, at, xs[k]);
-    bool table = use == 'T' || use == 't', output = b->arg == 3;
+    bool table = use == 'T' || use == 't', output = is_output(c, b);
     bool written = use == 'w' || use == 'o' || use == 'W';
     if (table != (b->elem == ELEM_TABLE))
         fail(c, at, table ? "%s is no monomial table" : "%s is a monomial table", b->name);
     else if (b->kind == BUF_ARG && written && !output)
         fail(c, at, "argument %s is only read", b->name);
     else if (b->kind == BUF_ARG && !written && output)
-        fail(c, at, "argument out is only written");
+        fail(c, at, "argument %s is only written", b->name);
     else if (b->kind == BUF_ARG && use != 'o' && use != 'a' && use != 'p')
         fail(c, at, "this operand cannot be an argument; copy %s", b->name);
 }

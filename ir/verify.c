@@ -108,6 +108,8 @@ check_leaf(const struct ir_func *f, const struct ir_node *n, struct arena *a)
     if (n->op == IR_param) {
         if (at.id >= f->nparams || at.num < 0 || (uint32_t)at.num >= f->nbindings)
             return "the param or its binding does not exist";
+        if (f->params[at.id].role == PARAM_OUTPUT)
+            return "an output is only written";
         return ir_check_binding(f, at.id, &f->bindings[at.num], a);
     }
     if (n->op == IR_const &&
@@ -207,6 +209,16 @@ ir_check_node(const struct ir_func *f, const struct ir_node *n, struct arena *a)
 
 /* ---- the whole function ---- */
 
+/* True if param k has the form of the one that receives root lse. */
+static bool
+is_lse(const struct ir_func *f, uint32_t k)
+{
+    const struct ir_param *p = &f->params[k];
+    return p->role == PARAM_OUTPUT && ir_lse_param(f) == (int)k && !f->contraction &&
+           p->source == SOURCE_GIVEN && p->rank == 3 && p->dims[0] == DIM_B &&
+           p->dims[1] == DIM_H && p->dims[2] == DIM_NQ;
+}
+
 static const char *
 check_tables(const struct ir_func *f, struct arena *a)
 {
@@ -231,6 +243,8 @@ check_tables(const struct ir_func *f, struct arena *a)
         if (made && p->rank && p->source == SOURCE_GIVEN)
             return arena_printf(a, "param %s: one that is made comes after those that are given",
                                 p->name);
+        if (p->role != PARAM_GIVEN && !is_lse(f, k))
+            return arena_printf(a, "output %s: there is one, over B, H and n_q", p->name);
         for (int i = 0; i < p->rank; i++)
             if (p->dims[i] >= f->ndims)
                 return arena_printf(a, "param %s: dimension %d does not exist", p->name, i + 1);
@@ -290,8 +304,10 @@ check_roots(const struct ir_func *f, struct arena *a)
     const ir_axes allowed[ROOT_COUNT] = {
         [ROOT_OUT] = row | value, [ROOT_NUM] = row | value, [ROOT_DEN] = row,
         [ROOT_SIM] = row | key,   [ROOT_MASK] = row | key,  [ROOT_ANY] = row,
-        [ROOT_PAIR] = row | key,
+        [ROOT_PAIR] = row | key,  [ROOT_LSE] = row,
     };
+    if ((f->root[ROOT_LSE] != 0) != (ir_lse_param(f) >= 0))
+        return "root lse and the tensor that receives it go together";
     for (int r = 0; r < ROOT_COUNT; r++) {
         if (f->root[r] >= f->nnodes)
             return arena_printf(a, "root %s is %%%u, there are %u nodes", ir_root_names[r],

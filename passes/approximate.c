@@ -210,6 +210,8 @@ pass_approximate(struct ir_func *f, struct pass_context *c)
     if (!e.to)
         return false;
     rewrite_all(f, c->scratch, exchange, &e);
+    if (a->shift)
+        rewrite_shifted(f, a->shift, f->nodes[e.to].span);
     f->kernelize = KERNELIZE_EXACT;
     return true;
 }

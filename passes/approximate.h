@@ -11,6 +11,7 @@ struct approximation {
     ir_ref sim;            /* the similarity it is in */
     ir_ref from;           /* exp(...) */
     ir_ref part[3], pairs; /* of its exponent: split_exponent_pairs */
+    ir_ref shift;          /* what stands for it is exp(-shift), of a whole row, of that; 0: 1 */
 };
 
 /* What stands for exp of the exponent without its decay: sum over r of the products of random

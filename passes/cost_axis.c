@@ -66,6 +66,8 @@ count_init(struct count *c, struct cost_ring *r, const struct ir_func *f, enum c
     for (ir_ref n = 1; n < f->nnodes; n++)
         c->reads[n] = reads_of(c, &f->nodes[n]);
     need(c, f->root[ROOT_OUT]);
+    if (f->root[ROOT_LSE])
+        need(c, f->root[ROOT_LSE]);
     c->queries = step ? cost_poly_num(r, 1) : r->dim[DIM_NQ];
     c->keys = entry == COST_STEP_STATE   ? cost_poly_num(r, 1)
               : entry == COST_STEP_CACHE ? cost_poly_var(r, r->seen)
@@ -188,7 +190,7 @@ key_width(const struct count *c)
     return width;
 }
 
-/* Numbers of q, k, v, out and tensor params that are read or written. */
+/* Numbers of q, k, v, out, lse and tensor params that are read or written. */
 static cost_poly *
 tensors(const struct count *c)
 {
@@ -199,6 +201,7 @@ tensors(const struct count *c)
     fmpq_mpoly_set(t, r->dim[DIM_M], r->ctx);
     if (query)
         fmpq_mpoly_add(t, t, r->dim[DIM_D], r->ctx);
+    fmpq_mpoly_add_si(t, t, c->f->root[ROOT_LSE] != 0, r->ctx);
     fmpq_mpoly_mul(t, t, c->queries, r->ctx);
     fmpq_mpoly_mul(t, t, r->dim[DIM_H], r->ctx);
     /* a step over a cache reads the new token, writes it there and reads those it sees */

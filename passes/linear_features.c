@@ -15,7 +15,7 @@ bool
 schedule_is_linear(const struct ir_func *f)
 {
     ir_ref sums[MAX_TERMS];
-    int n = outer_key_sums(f, f->root[ROOT_OUT], sums, MAX_TERMS);
+    int n = result_key_sums(f, sums, MAX_TERMS);
     if (f->kernelize == KERNELIZE_NONE || n > MAX_TERMS)
         return false;
     for (int k = 0; k < n; k++)
@@ -28,7 +28,7 @@ bool
 schedule_has_scan(const struct ir_func *f)
 {
     ir_ref sums[MAX_TERMS];
-    int n = outer_key_sums(f, f->root[ROOT_OUT], sums, MAX_TERMS);
+    int n = result_key_sums(f, sums, MAX_TERMS);
     for (int k = 0; k < n && k < MAX_TERMS; k++)
         if (f->nodes[sums[k]].op == IR_scan)
             return true;

@@ -48,5 +48,6 @@ pass_online(struct ir_func *f, struct pass_context *c)
     if (mask)
         rel = ir_select(f, mask, rel, ir_const_i(f, 0, 1, nowhere), at);
     rewrite_replace(f, c->scratch, w, rel);
+    rewrite_shifted(f, top, at);
     return true;
 }

@@ -170,16 +170,17 @@ feature(struct approximation *a, const struct score *t, int k, bool relative, sp
     uint8_t rows;
     ir_ref scale = scale_of(f, t, k, at), x = t->vec[k];
     ir_ref e = pass_mul(f, project(f, t->axis, x, &rows, at), scale, at);
-    if (relative) {
-        e = ir_op2(f, IR_sub, e, ir_rmax(f, rows, e, at), at);
-        return ir_op1(f, IR_exp, e, at);
-    }
     ir_ref square = ir_rsum(f, t->axis, ir_op2(f, IR_mul, x, x, at), at);
     if (!ir_is_const(f, scale, 1))
         square = ir_op2(f, IR_mul, ir_op2(f, IR_mul, scale, scale, at), square, at);
     ir_ref half = ir_op2(f, IR_div, square, ir_const_i(f, 2, 1, at), at);
     if (a->part[k])
         half = ir_op2(f, IR_sub, half, a->part[k], at);
+    if (relative) {
+        ir_ref top = ir_rmax(f, rows, e, at);
+        a->shift = ir_op2(f, IR_sub, top, half, at);
+        return ir_op1(f, IR_exp, ir_op2(f, IR_sub, e, top, at), at);
+    }
     return ir_op1(f, IR_exp, ir_op2(f, IR_sub, e, half, at), at);
 }
 

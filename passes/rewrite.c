@@ -57,6 +57,13 @@ rewrite_replace(struct ir_func *f, struct arena *scratch, ir_ref from, ir_ref to
     return changed;
 }
 
+void
+rewrite_shifted(struct ir_func *f, ir_ref shift, span_t at)
+{
+    if (f->root[ROOT_LSE])
+        f->root[ROOT_LSE] = ir_op2(f, IR_add, f->root[ROOT_LSE], shift, at);
+}
+
 static int
 factors_walk(const struct ir_func *f, ir_ref n, ir_ref *out, int count)
 {

@@ -20,6 +20,10 @@ bool rewrite_all(struct ir_func *f, struct arena *scratch, rewrite_fn *fn, void 
  * the user wrote stays readable there). True if a root changed. */
 bool rewrite_replace(struct ir_func *f, struct arena *scratch, ir_ref from, ir_ref to);
 
+/* All weights of a row have become exp(-shift) of what they were: in num / den that cancels, in the
+ * logarithm of the row sum it is taken back. */
+void rewrite_shifted(struct ir_func *f, ir_ref shift, span_t at);
+
 /* Flattens a tree of multiplications; returns how many factors (at most PASS_MAX_FACTORS). */
 int pass_factors(const struct ir_func *f, ir_ref n, ir_ref *out);
 /* Their product; 1 for none, and factors that are 1 are dropped. */

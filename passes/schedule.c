@@ -96,7 +96,10 @@ tile_view
 view_arg(struct sched *s, uint32_t arg, tx_ref row, tx_ref rows)
 {
     uint32_t buf = tile_arg(s->p, arg);
-    tile_view v = view_of(buf, row, tx_num(s->p, 0), rows, s->p->bufs[buf].cols, 0);
+    bool across = s->p->bufs[buf].axes[2] == AX_UNIT; /* tokens are its columns */
+    tx_ref zero = tx_num(s->p, 0), one = tx_num(s->p, 1);
+    tile_view v = across ? view_of(buf, zero, row, one, rows, 0)
+                         : view_of(buf, row, zero, rows, s->p->bufs[buf].cols, 0);
     v.b = s->at[0];
     v.h = arg == 1 || arg == 2 ? s->hk : s->at[1];
     return v;
@@ -274,15 +277,29 @@ collect_key_sums(const struct ir_func *f, ir_ref n, ir_ref *out, int count, int 
     return count;
 }
 
+static int
+key_sums_of(const struct ir_func *f, const ir_ref *roots, int nroots, ir_ref *out, int max)
+{
+    bool *seen = xmalloc(f->nnodes);
+    int n = 0;
+    memset(seen, 0, f->nnodes);
+    for (int k = 0; k < nroots; k++)
+        n = collect_key_sums(f, roots[k], out, n, max, seen);
+    free(seen);
+    return n;
+}
+
 int
 outer_key_sums(const struct ir_func *f, ir_ref root, ir_ref *out, int max)
 {
-    bool *seen = xmalloc(f->nnodes);
-    for (uint32_t k = 0; k < f->nnodes; k++)
-        seen[k] = false;
-    int n = collect_key_sums(f, root, out, 0, max, seen);
-    free(seen);
-    return n;
+    return key_sums_of(f, &root, 1, out, max);
+}
+
+int
+result_key_sums(const struct ir_func *f, ir_ref *out, int max)
+{
+    const ir_ref roots[2] = {f->root[ROOT_OUT], f->root[ROOT_LSE]};
+    return key_sums_of(f, roots, 2, out, max);
 }
 
 /* ---- filling tiles ---- */
@@ -595,35 +612,4 @@ value_tile(struct sched *s)
     c->v[1] = v;
     stmt_add(&s->key, c);
     return c->v[0];
-}
-
-/* ---- the end of a query tile ---- */
-
-void
-schedule_output(struct sched *s, tile_view dst, struct stmt_list *out)
-{
-    struct ir_func *f = s->f;
-    struct tile_prog *p = s->p;
-    tx_ref zero = tx_num(p, 0), one = tx_num(p, 1);
-    const struct tile_bind *den = f->root[ROOT_DEN] ? held_find(s, f->root[ROOT_DEN]) : NULL;
-    struct stmt_list own = {0};
-    s->mixed = &own;
-    if (den && f->normalize_is_sum) {
-        struct tile_stmt *z = tile_stmt_new(p, TILE_checkzero);
-        z->v[0] = den->view;
-        if (f->root[ROOT_MASK]) {
-            tile_view seen = view_of(local_buf(s, "any", one, s->max_ni), zero, zero, one, s->ni,
-                                     zero);
-            stmt_add(&own, map_new(s, TILE_map, seen, f->root[ROOT_ANY], AX_UNIT, AX_i, one,
-                                   s->ni));
-            z->v[1] = seen;
-        }
-        for (int k = 0; k < 4; k++)
-            z->at[k] = s->at[k];
-        stmt_add(&own, z);
-    }
-    stmt_add(&own, map_new(s, TILE_map, dst, f->root[ROOT_OUT], AX_i, AX_m, s->ni,
-                           tx_dim(p, DIM_M)));
-    stmt_splice(out, &s->query);
-    stmt_splice(out, &own);
 }

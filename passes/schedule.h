@@ -81,7 +81,7 @@ void stmt_let(struct sched *s, uint32_t var, tx_ref x, struct stmt_list *body);
 
 tile_view view_all(struct sched *s, uint32_t buf); /* plane 0, maximal extents */
 tile_view view_of(uint32_t buf, tx_ref row, tx_ref col, tx_ref rows, tx_ref cols, tx_ref zero);
-/* Rows [row, row+rows) of tensor argument arg for the current b and its head. */
+/* Tokens [row, row+rows) of tensor argument arg for the current b and its head. */
 tile_view view_arg(struct sched *s, uint32_t arg, tx_ref row, tx_ref rows);
 
 /* A fresh local buffer rows x cols, named after what it is for. */
@@ -138,8 +138,11 @@ tile_view schedule_transposed(struct sched *s, ir_ref node, uint8_t axis);
 tile_view scalar_row(struct sched *s, ir_ref node);
 
 /* The end of a query tile, appended to *out: the report of rows whose sum is 0 although they see a
- * key, and the output, into dst. The sums the function reads are held. */
-void schedule_output(struct sched *s, tile_view dst, struct stmt_list *out);
+ * key, the output into dst, and root lse into a row, where there is one. The sums the function reads
+ * are held. (schedule_output.c) */
+void schedule_output(struct sched *s, tile_view dst, tile_view lse, struct stmt_list *out);
+/* The same, into the arguments at the current place. */
+void schedule_results(struct sched *s, struct stmt_list *out);
 
 /* Splits a product into factors (mul trees flattened); returns how many, at most max. */
 int product_factors(const struct ir_func *f, ir_ref n, ir_ref *out, int max);
@@ -154,6 +157,8 @@ bool depends_on_head(const struct ir_func *f, ir_ref n);
 /* All reductions over axis j that root reaches from the outside: not those inside another one.
  * Returns how many. */
 int outer_key_sums(const struct ir_func *f, ir_ref root, ir_ref *out, int max);
+/* Those that the results need: roots out and lse. */
+int result_key_sums(const struct ir_func *f, ir_ref *out, int max);
 
 struct tile_prog *schedule_stream(struct arena *a, struct ir_func *f,
                                   const struct schedule_tuning *t, struct diag *d);

@@ -216,7 +216,7 @@ add_query_phase(struct linear *l, struct stmt_list *phases)
     hold_plain_sums(l);
     if (f->root[ROOT_DEN])
         hold(s, f->root[ROOT_DEN], den, AX_UNIT, AX_i);
-    schedule_output(s, view_arg(s, 3, s->at[2], s->ni), &body);
+    schedule_results(s, &body);
     stmt_splice(&init, &body);
     ph->x[0] = tx_dim(p, DIM_B);
     ph->x[1] = tx_dim(p, DIM_H);

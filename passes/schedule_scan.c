@@ -272,7 +272,7 @@ scan_output(struct scan *c, tile_view acc, tile_view den, tile_view count, struc
     hold(s, c->l.block[c->counter].vector, count, AX_UNIT, AX_i);
     if (f->root[ROOT_DEN])
         hold(s, f->root[ROOT_DEN], den, AX_UNIT, AX_i);
-    schedule_output(s, view_arg(s, 3, s->at[2], s->ni), out);
+    schedule_results(s, out);
 }
 
 void

@@ -81,12 +81,24 @@ classify_sum(struct stream *st, ir_ref node, struct key_sum *k)
                ir_is_const(f, w->arg[1], 1) && ir_is_const(f, w->arg[2], 0);
 }
 
+/* Once: a maximum is inside of weights, and lse may read it by itself. */
+static void
+add_sum(struct stream *st, const struct key_sum *ks)
+{
+    for (int k = 0; k < st->nsums; k++)
+        if (st->sum[k].node == ks->node)
+            return;
+    if (st->nsums >= MAX_SUMS)
+        ICE("more than %d sums over keys", MAX_SUMS);
+    st->sum[st->nsums++] = *ks;
+}
+
 static void
 collect_sums(struct stream *st)
 {
     ir_ref found[MAX_SUMS];
     struct ir_func *f = st->s.f;
-    int n = outer_key_sums(f, f->root[ROOT_OUT], found, MAX_SUMS);
+    int n = result_key_sums(f, found, MAX_SUMS);
     if (n > MAX_SUMS)
         ICE("more than %d sums over keys", MAX_SUMS);
     for (int k = 0; k < n; k++) {
@@ -95,15 +107,11 @@ collect_sums(struct stream *st)
         ir_ref inner[MAX_SUMS];
         int m = outer_key_sums(f, ks.weight, inner, MAX_SUMS); /* the running maxima inside */
         for (int i = 0; i < m && i < MAX_SUMS; i++) {
-            bool known = false;
-            for (int j = 0; j < st->nsums; j++)
-                known = known || st->sum[j].node == inner[i];
-            if (!known && st->nsums < MAX_SUMS)
-                classify_sum(st, inner[i], &st->sum[st->nsums++]);
+            struct key_sum max;
+            classify_sum(st, inner[i], &max);
+            add_sum(st, &max);
         }
-        if (st->nsums >= MAX_SUMS)
-            ICE("more than %d sums over keys", MAX_SUMS);
-        st->sum[st->nsums++] = ks;
+        add_sum(st, &ks);
     }
 }
 
@@ -561,7 +569,7 @@ add_merge_phase(struct stream *st, struct stmt_list *phases)
     emit_merge(st, &merge);
     stmt_add(&body, stmt_for(s, st->var_split, tx_num(p, 0), tx_var(p, st->var_splits),
                              tx_num(p, 1), &merge));
-    if (reads_query(s->f, s->f->root[ROOT_OUT]))
+    if (reads_query(s->f, s->f->root[ROOT_OUT]) || reads_query(s->f, s->f->root[ROOT_LSE]))
         rows_load(&st->rows, s);
     emit_epilogue(st, &tail);
     stmt_splice(&body, &tail);

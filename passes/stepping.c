@@ -9,7 +9,7 @@ static const struct ir_param *
 param_of_tokens(const struct ir_func *f)
 {
     for (uint32_t k = 0; k < f->nparams; k++)
-        for (int i = 0; i < f->params[k].rank; i++)
+        for (int i = 0; i < f->params[k].rank && f->params[k].role == PARAM_GIVEN; i++)
             if (ir_is_tokens(f->params[k].dims[i]))
                 return &f->params[k];
     return NULL;

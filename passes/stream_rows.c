@@ -133,9 +133,10 @@ copy_rows(const struct rows *r, struct sched *s, uint32_t arg, tile_view local, 
     tx_ref row = tx_var(p, var), one = tx_num(p, 1);
     tx_ref query = tx_op2(p, TX_ADD, s->at[2], tx_op2(p, TX_MUL, s->step, row));
     tile_view theirs = view_arg(s, arg, query, one), ours = local;
+    bool across = arg > 3; /* queries are the columns of both */
     theirs.h = tx_op2(p, TX_ADD, s->at[1], tx_op2(p, TX_MUL, tx_var(p, r->var_fold), row));
-    ours.row = row;
-    ours.rows = one;
+    *(across ? &ours.col : &ours.row) = row;
+    *(across ? &ours.cols : &ours.rows) = one;
     struct tile_stmt *c = tile_stmt_new(p, TILE_copy);
     c->v[0] = to_local ? ours : theirs;
     c->v[1] = to_local ? theirs : ours;
@@ -157,14 +158,19 @@ rows_load(const struct rows *r, struct sched *s)
 void
 rows_output(const struct rows *r, struct sched *s, struct stmt_list *out)
 {
-    tx_ref m = tx_dim(s->p, DIM_M);
+    tx_ref m = tx_dim(s->p, DIM_M), one = tx_num(s->p, 1);
+    uint32_t arg = tile_lse_arg(s->f);
     if (!r->may_fold) {
-        schedule_output(s, view_arg(s, 3, s->at[2], s->ni), out);
+        schedule_results(s, out);
         return;
     }
-    tile_view o = local_tile(s, "o", false, s->max_ni, m, s->ni, m);
-    schedule_output(s, o, out);
+    tile_view o = local_tile(s, "o", false, s->max_ni, m, s->ni, m), lse = {0};
+    if (arg)
+        lse = local_tile(s, "lse", false, one, s->max_ni, one, s->ni);
+    schedule_output(s, o, lse, out);
     stmt_add(out, copy_rows(r, s, 3, o, false));
+    if (arg)
+        stmt_add(out, copy_rows(r, s, arg, lse, false));
 }
 
 void

@@ -57,7 +57,21 @@ equal(enum num_domain dom, num a, num b)
     return fabs(a.f - b.f) <= 1e-6 * scale;
 }
 
-/* The outputs for one random input of a domain. What cannot be evaluated agrees. */
+/* One result of both: out, or the logarithm of the row sums. What cannot be evaluated agrees. */
+static bool
+agree_on(enum ir_root root, const struct ir_func *a, const struct ir_func *b,
+         const struct interp_input *in, int64_t count, struct arena *m, const char **why)
+{
+    num *p = ARENA_ARRAY(m, num, count + 1), *r = ARENA_ARRAY(m, num, count + 1);
+    bool ok = a->root[root] && b->root[root] && interp_node(a, a->root[root], in, p, why) &&
+              interp_node(b, b->root[root], in, r, why);
+    for (int64_t k = 0; ok && k < count; k++)
+        if (!equal(in->dom, p[k], r[k]))
+            return false;
+    return true;
+}
+
+/* The results for one random input of a domain. */
 static bool
 agree_in(enum num_domain dom, const struct ir_func *a, const struct ir_func *b, const int64_t *d,
          uint64_t seed, struct arena *m, const char **why)
@@ -65,9 +79,8 @@ agree_in(enum num_domain dom, const struct ir_func *a, const struct ir_func *b, 
     int64_t nq = d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_D],
             nk = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_D];
     int64_t nv = d[DIM_B] * d[DIM_G] * d[DIM_N] * d[DIM_M],
-            no = d[DIM_B] * d[DIM_H] * d[DIM_NQ] * d[DIM_M];
-    num *x = ARENA_ARRAY(m, num, nq + nk + nv + 1), *p = ARENA_ARRAY(m, num, no + 1),
-        *r = ARENA_ARRAY(m, num, no + 1);
+            rows = d[DIM_B] * d[DIM_H] * d[DIM_NQ];
+    num *x = ARENA_ARRAY(m, num, nq + nk + nv + 1);
     const num **params = ARENA_ARRAY(m, const num *, a->nparams + 1);
     for (int64_t k = 0; k < nq + nk + nv; k++)
         x[k] = random_num(dom, &seed);
@@ -82,12 +95,8 @@ agree_in(enum num_domain dom, const struct ir_func *a, const struct ir_func *b, 
     }
     struct interp_input in = {
         .dom = dom, .dims = d, .q = x, .k = x + nq, .v = x + nq + nk, .params = params};
-    bool ok = interp_node(a, a->root[ROOT_OUT], &in, p, why) &&
-              interp_node(b, b->root[ROOT_OUT], &in, r, why);
-    bool same = true;
-    for (int64_t k = 0; ok && k < no && same; k++)
-        same = equal(dom, p[k], r[k]);
-    return same;
+    return agree_on(ROOT_OUT, a, b, &in, rows * d[DIM_M], m, why) &&
+           agree_on(ROOT_LSE, a, b, &in, rows, m, why);
 }
 
 bool

@@ -141,18 +141,42 @@ condition_row(const struct unit *u, const struct condition *c, const struct inte
     return ok;
 }
 
+/* sum |w| / |z| + |lse| of one row: a relative error of z is an absolute one of its logarithm. Where
+ * not even the sign of z is certain, the logarithm is not judged: the condition is NaN. */
+static bool
+condition_lse(const struct unit *u, const struct condition *c, const struct interp_input *in,
+              const int64_t at[3], const num *out, num *cond, const char **why)
+{
+    num z = {.f = 1}, weights = {.f = 0};
+    bool ok = interp_rows(c->sums, c->den, in, at[0], at[1], at[2], 1, &weights, why) &&
+              interp_rows(u->meaning, u->meaning->root[ROOT_DEN], in, at[0], at[1], at[2], 1, &z,
+                          why);
+    double relative = weights.f / fabs(z.f);
+    cond->f = relative * base_bound[u->func->acc] < 1 ? relative + fabs(out->f) : NAN;
+    return ok;
+}
+
+/* The results of a function, and how each is judged. */
+static const struct result {
+    enum ir_root root;
+    bool (*condition)(const struct unit *u, const struct condition *c,
+                      const struct interp_input *in, const int64_t at[3], const num *out,
+                      num *cond, const char **why);
+} results[] = {{ROOT_OUT, condition_row}, {ROOT_LSE, condition_lse}};
+
 /* Keeps the element whose error is largest in proportion to what its condition allows. */
 static void
 compare_row(struct values *v, struct finding *r, const num *want, const num *cond,
             const int64_t at[3])
 {
-    int64_t m = v->dims[DIM_M], h = v->dims[DIM_H], nq = v->dims[DIM_NQ];
+    int64_t m = r->width, h = v->dims[DIM_H], nq = v->dims[DIM_NQ];
     for (int64_t c = 0; c < m; c++) {
-        double w = want[c].f, g = values_get(v, 3, ((at[0] * h + at[1]) * nq + at[2]) * m + c);
+        double w = want[c].f,
+               g = values_get(v, r->tensor, ((at[0] * h + at[1]) * nq + at[2]) * m + c);
         double e = fabs(w - g);
         if (isfinite(w) && fabs(w) > r->scale)
             r->scale = fabs(w);
-        if ((!isfinite(w) && !isfinite(g)) || e == 0)
+        if ((!isfinite(w) && !isfinite(g)) || e == 0 || (r->tensor != 3 && isnan(cond[c].f)))
             continue;
         r->bad_number = r->bad_number || !isfinite(e);
         double rounding = v->f->acc != v->f->type ? ldexp(fabs(w), -24) + ldexp(1, -150) : 0;
@@ -197,9 +221,10 @@ pair_width(const struct ir_func *f, struct arena *scratch, const int64_t *dims)
 
 /* Rows are all compared, or evenly spread ones when the reference would take too long. */
 bool
-check_compare(struct unit *u, struct values *v, struct finding *r, const char **why)
+check_compare(struct unit *u, struct values *v, int tensor, struct finding *r, const char **why)
 {
     struct ir_func *f = u->meaning;
+    const struct result *x = &results[tensor != 3];
     struct interp_input in = values_interp(v);
     const int64_t *d = v->dims;
     double work = (double)d[DIM_B] * (double)d[DIM_H] * (double)d[DIM_NQ] * (double)d[DIM_N] *
@@ -209,13 +234,13 @@ check_compare(struct unit *u, struct values *v, struct finding *r, const char **
     num *want = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1)),
         *cond = xmalloc(sizeof(num) * (size_t)(d[DIM_M] + 1));
     bool ok = true;
-    memset(r, 0, sizeof *r);
+    *r = (struct finding){.tensor = tensor, .width = tensor == 3 ? d[DIM_M] : 1};
     for (int64_t b = 0; b < d[DIM_B]; b++)
         for (int64_t h = 0; h < d[DIM_H]; h++)
             for (int64_t i = 0; i < d[DIM_NQ] && ok; i = next_row(i, step, d[DIM_NQ])) {
                 int64_t at[3] = {b, h, i};
-                ok = interp_rows(f, f->root[ROOT_OUT], &in, b, h, i, 1, want, why) &&
-                     condition_row(u, &c, &in, at, want, cond, why);
+                ok = interp_rows(f, f->root[x->root], &in, b, h, i, 1, want, why) &&
+                     x->condition(u, &c, &in, at, want, cond, why);
                 if (ok)
                     compare_row(v, r, want, cond, at);
                 r->rows++;
@@ -248,8 +273,9 @@ report_text(const struct values *v, const struct finding *r, bool pass)
            (long long)d[DIM_NQ], (long long)d[DIM_N], (long long)d[DIM_D], (long long)d[DIM_M],
            r->error, r->bound, r->condition);
     if (r->error > 0)
-        printf("  worst at out[%lld,%lld,%lld,%lld]: %.9g, expected %.9g", (long long)r->at[0],
-               (long long)r->at[1], (long long)r->at[2], (long long)r->at[3], r->got, r->want);
+        printf("  worst at %s[%lld,%lld,%lld,%lld]: %.9g, expected %.9g",
+               v->kernel->tensors[r->tensor].name, (long long)r->at[0], (long long)r->at[1],
+               (long long)r->at[2], (long long)r->at[3], r->got, r->want);
     if (no_digit(v, r))
         printf("  (the condition leaves f32 sums no certain digit: `state f64;` keeps them)");
     if (r->rows < d[DIM_B] * d[DIM_H] * d[DIM_NQ])
@@ -271,13 +297,35 @@ report_json(const struct values *v, const struct finding *r, bool pass, bool fir
            no_digit(v, r) ? "true" : "false", pass ? "true" : "false");
 }
 
+/* Compares every result with the reference and says what was found. */
+static int
+check_results(struct unit *u, const struct options *o, struct values *v, bool first)
+{
+    struct finding r;
+    const char *why = NULL;
+    int rc = EXIT_OK;
+    for (int t = 3; t < v->kernel->ntensors; t++) {
+        if (v->kernel->tensors[t].role != ATTN_OUTPUT)
+            continue;
+        if (!check_compare(u, v, t, &r, &why)) {
+            fprintf(stderr, "attnc: the reference cannot evaluate these sizes: %s\n", why);
+            return EXIT_ENV;
+        }
+        bool pass = !r.bad_number && r.error <= r.bound;
+        if (o->json)
+            report_json(v, &r, pass, first && t == 3);
+        else
+            report_text(v, &r, pass);
+        rc = pass ? rc : EXIT_DIAG;
+    }
+    return rc;
+}
+
 static int
 check_one(struct unit *u, const struct options *o, const attn_kernel *k, const int64_t *dims,
           bool first)
 {
     struct values v;
-    struct finding r;
-    const char *why = NULL;
     int rc = EXIT_ENV;
     attn_exec exec = {.threads = (int)o->threads};
     if (!values_alloc(&v, u->meaning, k, dims)) {
@@ -287,19 +335,12 @@ check_one(struct unit *u, const struct options *o, const attn_kernel *k, const i
         if (values_launch(&v, &exec)) {
             fprintf(stderr, "attnc: %s\n", attn_message());
             rc = EXIT_DIAG;
-        } else if (!check_compare(u, &v, &r, &why)) {
-            fprintf(stderr, "attnc: the reference cannot evaluate these sizes: %s\n", why);
         } else {
-            bool pass = !r.bad_number && r.error <= r.bound;
-            if (o->json)
-                report_json(&v, &r, pass, first);
-            else
-                report_text(&v, &r, pass);
-            if (o->stats) {
+            rc = check_results(u, o, &v, first);
+            if (o->stats && rc != EXIT_ENV) {
                 struct interp_input in = values_interp(&v);
                 stats_report(u, &in);
             }
-            rc = pass ? EXIT_OK : EXIT_DIAG;
         }
     }
     values_free(&v);

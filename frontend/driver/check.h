@@ -11,15 +11,18 @@ struct finding {
     double rounding;        /* of the worst element, to a type narrower than its sums */
     int64_t at[4];          /* b, h, row, column of the worst difference */
     double got, want;
-    int64_t rows;
+    int64_t rows, width;    /* compared; numbers of each */
+    int tensor;             /* the result they are of */
     bool bad_number;        /* one is NaN or inf where the other is not */
 };
 
 enum { CHECK_DEFAULTS = 5 };
 extern const int64_t check_default_sizes[CHECK_DEFAULTS][DIM_USER];
 
-/* The output in v against the reference. False with *why where that cannot evaluate the sizes. */
-bool check_compare(struct unit *u, struct values *v, struct finding *r, const char **why);
+/* A result in v, tensor 3 or that of root lse, against the reference. False with *why where that
+ * cannot evaluate the sizes. */
+bool check_compare(struct unit *u, struct values *v, int tensor, struct finding *r,
+                   const char **why);
 /* Sizes for one run: fixed ones, then --at, then those of the row; false after a usage error. */
 bool check_sizes_for(const struct ir_func *f, const int64_t *row, const struct dim_override *at,
                      int nat, int64_t *dims);

@@ -62,7 +62,30 @@ report(struct run *x, const char *what, const struct finding *r, bool pass)
     x->first = false;
 }
 
-/* One stage alone; its result goes to the tensors of the whole. */
+/* Compares the results of a stage that was run; they go to the tensors of the whole. */
+static int
+check_results(struct run *x, struct unit *u, const attn_stage *at, struct values *v)
+{
+    struct finding r;
+    const char *why = NULL;
+    int rc = EXIT_OK;
+    for (int t = 3; t < at->kernel->ntensors; t++) {
+        int of = at->tensors[t];
+        if (at->kernel->tensors[t].role != ATTN_OUTPUT)
+            continue;
+        if (!check_compare(u, v, t, &r, &why)) {
+            fprintf(stderr, "attnc: the reference cannot evaluate these sizes: %s\n", why);
+            return EXIT_ENV;
+        }
+        bool pass = !r.bad_number && r.error <= r.bound;
+        report(x, x->kernel->tensors[of].name, &r, pass);
+        memcpy(x->whole.data[of], v->data[t], (size_t)v->count[t] * element(x));
+        rc = pass ? rc : EXIT_DIAG;
+    }
+    return rc;
+}
+
+/* One stage alone, on what the stages before it made. */
 static int
 check_stage(struct run *x, int number)
 {
@@ -70,8 +93,6 @@ check_stage(struct run *x, int number)
     const attn_stage *at = &x->kernel->stages[number];
     struct unit *u = &x->u->stage[number];
     struct values v;
-    struct finding r;
-    const char *why = NULL;
     int rc = EXIT_ENV;
     int64_t *dims = ARENA_ARRAY(x->u->arena, int64_t, s->f->ndims);
     stage_dims(s, x->whole.dims, dims);
@@ -87,20 +108,15 @@ check_stage(struct run *x, int number)
         return rc;
     }
     for (int t = 0; t < at->kernel->ntensors; t++)
-        if (at->tensors[t] >= 0 && t != 3)
+        if (at->tensors[t] >= 0 && at->kernel->tensors[t].role == ATTN_INPUT)
             memcpy(v.data[t], x->whole.data[at->tensors[t]], (size_t)v.count[t] * element(x));
     for (int k = 0; k < at->kernel->nscalars; k++)
         v.scalars[k] = x->whole.scalars[at->scalars[k]];
     if (values_launch(&v, &x->exec)) {
         fprintf(stderr, "attnc: %s: %s\n", s->name, attn_message());
         rc = EXIT_DIAG;
-    } else if (!check_compare(u, &v, &r, &why)) {
-        fprintf(stderr, "attnc: the reference cannot evaluate these sizes: %s\n", why);
     } else {
-        bool pass = !r.bad_number && r.error <= r.bound;
-        report(x, s->name, &r, pass);
-        memcpy(x->whole.data[at->tensors[3]], v.data[3], (size_t)v.count[3] * element(x));
-        rc = pass ? EXIT_OK : EXIT_DIAG;
+        rc = check_results(x, u, at, &v);
     }
     values_free(&v);
     return rc;

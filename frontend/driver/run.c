@@ -175,7 +175,7 @@ report_cost(struct unit *u, const struct arrays *a)
     for (uint32_t d = 0; d < f->ndims; d++)
         dims[d] = f->dims[d].size;
     for (int t = 0; t < k->ntensors; t++) {
-        int64_t count = t == 3 ? 0 : a->at[t].count;
+        int64_t count = k->tensors[t].role == ATTN_OUTPUT ? 0 : a->at[t].count;
         for (int x = 0; x < a->at[t].rank; x++)
             dims[k->tensors[t].dims[x]] = a->at[t].shape[x];
         exact[t] = xmalloc(sizeof(num) * (size_t)(count + 1));

@@ -46,7 +46,7 @@ values_alloc(struct values *v, const struct ir_func *f, const attn_kernel *k, co
     if (k->ntensors > VALUES_MAX_TENSORS)
         return false;
     for (int t = 0; t < k->ntensors; t++)
-        v->is_param[t] = !k->nstages && t > 3;
+        v->is_param[t] = !k->nstages && t > 3 && k->tensors[t].role == ATTN_INPUT;
     for (uint32_t p = 0, t = 0; p < f->nparams && k->nstages; p++)
         if (f->params[p].rank)
             v->is_param[t++] = f->params[p].role == PARAM_GIVEN;
