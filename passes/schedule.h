@@ -138,8 +138,8 @@ tile_view schedule_transposed(struct sched *s, ir_ref node, uint8_t axis);
 tile_view scalar_row(struct sched *s, ir_ref node);
 
 /* The end of a query tile, appended to *out: the report of rows whose sum is 0 although they see a
- * key, the output into dst, and root lse into a row, where there is one. The sums the function reads
- * are held. (schedule_output.c) */
+ * key, the output into dst, and root lse into a row, where there is one. The sums the function
+ * reads are held. (schedule_output.c) */
 void schedule_output(struct sched *s, tile_view dst, tile_view lse, struct stmt_list *out);
 /* The same, into the arguments at the current place. */
 void schedule_results(struct sched *s, struct stmt_list *out);

@@ -141,8 +141,8 @@ condition_row(const struct unit *u, const struct condition *c, const struct inte
     return ok;
 }
 
-/* sum |w| / |z| + |lse| of one row: a relative error of z is an absolute one of its logarithm. Where
- * not even the sign of z is certain, the logarithm is not judged: the condition is NaN. */
+/* sum |w| / |z| + |lse| of one row: a relative error of z is an absolute one of its logarithm.
+ * Where not even the sign of z is certain, it is not judged: the condition is NaN. */
 static bool
 condition_lse(const struct unit *u, const struct condition *c, const struct interp_input *in,
               const int64_t at[3], const num *out, num *cond, const char **why)
@@ -169,11 +169,14 @@ static void
 compare_row(struct values *v, struct finding *r, const num *want, const num *cond,
             const int64_t at[3])
 {
+    static const double least[2] = {0x1p-126, 0x1p-1022}; /* below, numbers have fewer digits */
     int64_t m = r->width, h = v->dims[DIM_H], nq = v->dims[DIM_NQ];
     for (int64_t c = 0; c < m; c++) {
         double w = want[c].f,
                g = values_get(v, r->tensor, ((at[0] * h + at[1]) * nq + at[2]) * m + c);
         double e = fabs(w - g);
+        if (e < least[v->f->type])
+            e = 0;
         if (isfinite(w) && fabs(w) > r->scale)
             r->scale = fabs(w);
         if ((!isfinite(w) && !isfinite(g)) || e == 0 || (r->tensor != 3 && isnan(cond[c].f)))

@@ -1,5 +1,6 @@
-/* Statements of index notation: what the tiles of schedule `contract` do, statement by statement, against the function
- * itself, and what the loops say they do against what was done. Whole numbers: any order of sums is exact. */
+/* Statements of index notation: what the tiles of schedule `contract` do against the function
+ * itself, and what the loops say they do against what was done. Whole numbers: any order of sums
+ * is exact. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,10 @@ static int passed, failed;
 
 static const char *const programs[] = {
     "output y[b,h,i,d] = x[b,i,f] * W[f,h,d]; input x[b,n,F]; input W[F,H,D];",
-    "output y[b,i,f] = o[b,h,i,m] * W[h,m,f] + c[f]; input o[b,h,n,M]; input W[H,M,F]; input c[F];",
-    "output y[b,i,o] = relu(x[b,i,f] * W[f,u]) * U[u,o]; input x[b,n,F]; input W[F,R]; input U[R,D];",
+    "output y[b,i,f] = o[b,h,i,m] * W[h,m,f] + c[f]; input o[b,h,n,M]; input W[H,M,F]; "
+    "input c[F];",
+    "output y[b,i,o] = relu(x[b,i,f] * W[f,u]) * U[u,o]; input x[b,n,F]; input W[F,R]; "
+    "input U[R,D];",
     "output y[b,d,m] = k[b,j,d] * v[b,j,m]; input k[b,n,D]; input v[b,n,M];",
     "output y[b,i] = x[b,i,d] * w[d]; input x[b,n,D]; input w[D];",
     "output y[d,b,i,h] = x[b,h,i,d] * 2; input x[b,h,n,D];",
@@ -101,11 +104,11 @@ run_program(const char *text, int variant)
     for (int k = 0; ok && k < c.graph->nstages; k++) {
         struct ir_func *f = c.graph->stage[k]->f;
         int64_t dims[IR_MAX_DIMS];
-        for (uint32_t i = 0; i < f->ndims; i++) { /* dims of one name in the program have one size */
+        for (uint32_t i = 0; i < f->ndims; i++) { /* of one size where they are one dim */
             int shell = c.graph->stage[k]->dim[i];
-            int64_t size = shell < 0 ? 1 : ir_is_tokens(shell) ? sizes[(1 + variant) % 5] + 4
-                                                               : sizes[(shell + variant) % 4];
-            dims[i] = f->dims[i].size > 0 ? f->dims[i].size : size;
+            bool tokens = shell >= 0 && ir_is_tokens(shell);
+            int64_t size = tokens ? sizes[(1 + variant) % 5] + 4 : sizes[(shell + variant) % 4];
+            dims[i] = f->dims[i].size > 0 ? f->dims[i].size : shell < 0 ? 1 : size;
         }
         dims[DIM_N] = dims[DIM_NQ];
         run_stage(a, f, dims, &tunings[variant % 2], text);

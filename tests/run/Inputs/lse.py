@@ -206,9 +206,10 @@ run("attention a { sim = exp(q·k); } param a_lse[M]; output y[b,h,i,m] = a_lse[
     {**t, "a_lse": np.ones(3)}, {"y": 1 + results(np.exp(s), v)["y"]})
 run("attention a { sim = exp(q·k); } let a_lse = 3; output y[b,h,i,m] = a_lse + a[b,h,i,m];", t,
     {"y": 3 + results(np.exp(s), v)["y"]})
-run("attention a_lse { sim = exp(q·k); } attention a { sim = q·k; normalize = 1; } output y = a_lse; output l = a;", t,
+run("attention a_lse { sim = exp(q·k); } attention a { sim = q·k; normalize = 1; } "
+    "output y[b,h,i,m] = a_lse[b,h,i,m]; output l[b,h,i,m] = a[b,h,i,m];", t,
     {"y": results(np.exp(s), v)["y"], "l": s @ v})
-run("attention a { sim = exp(q·k); } attention c { sim = exp(q·k/2); } output l = a_lse - c_lse;", t,
+run("attention a { sim = exp(q·k); } attention c { sim = exp(q·k/2); } output l[b,h,i] = a_lse[b,h,i] - c_lse[b,h,i];", t,
     {"l": results(np.exp(s), v)["l"] - results(np.exp(s / 2), v)["l"]})
 
 # the compiler's own check judges every lse
@@ -218,7 +219,7 @@ for attention in ("sim = exp(q·k / √D);", "sim = exp(q·k / √D); causal; wi
                   "sim = q·k; causal; normalize = max(abs(z), 1); kernelize;",
                   "sim = exp(q·k / √D); kernelize taylor(2);", "sim = exp(q·k / √D); causal; kernelize random(16, seed=2);",
                   "sim = exp(q·k / √D - q·q/8); kernelize random(16, orthogonal);",
-                  "param g[H]; sim = (1 - g[h]/2)^(i - j) * (q·k + 1)^2; causal; kernelize;",
+                  "param g[H]; sim = sigmoid(g[h])^(i - j) * (q·k + 1)^2; causal; kernelize;",
                   "param w[D]; sim = (decay(sigmoid(w * k)) * q)·k; causal; normalize = 1; kernelize;"):
     check(attention + "output l[b,h,i] = out_lse[b,h,i];")
     check("type f64; " + attention + outputs)
