@@ -114,6 +114,9 @@ bool cost_mask_tiles(struct cost_ring *r, const struct ir_func *f, const int64_t
 bool *cost_mask_nodes(struct cost_ring *r, const struct ir_func *f);
 /* Why the area cannot be known before run time, or NULL. */
 const char *cost_mask_unknown(struct cost_ring *r, const struct ir_func *f);
+/* f with only what its mask says of positions and numbers, of conditions that all must hold: it
+ * shows at least as much. NULL if that is nothing; ir_func_free releases it. */
+struct ir_func *cost_mask_of_positions(struct cost_ring *r, const struct ir_func *f);
 
 /* ---- cost_reach.c: where a mask's numbers are behind ---- */
 

@@ -47,6 +47,32 @@ cost_mask_nodes(struct cost_ring *r, const struct ir_func *f)
     return used;
 }
 
+/* What of mask n is known before run time: all of it, those parts of an `and` that are; 0: none. */
+static ir_ref
+known_part(struct cost_ring *r, struct ir_func *f, ir_ref n)
+{
+    const struct ir_node x = f->nodes[n];
+    f->root[ROOT_MASK] = n;
+    if (!cost_mask_unknown(r, f))
+        return n;
+    if (x.op != IR_and)
+        return 0;
+    ir_ref a = known_part(r, f, x.arg[0]), b = known_part(r, f, x.arg[1]);
+    return a && b ? ir_op2(f, IR_and, a, b, x.span) : a ? a : b;
+}
+
+struct ir_func *
+cost_mask_of_positions(struct cost_ring *r, const struct ir_func *f)
+{
+    struct ir_func *part = ir_func_clone(r->arena, f);
+    ir_ref mask = known_part(r, part, f->root[ROOT_MASK]);
+    part->root[ROOT_MASK] = mask;
+    if (mask)
+        return part;
+    ir_func_free(part);
+    return NULL;
+}
+
 const char *
 cost_mask_unknown(struct cost_ring *r, const struct ir_func *f)
 {

@@ -51,10 +51,37 @@ translate(struct cost_program *p, const struct graph_stage *s, const struct cost
     return sum;
 }
 
-/* The pairs that the mask of a stage shows, or the keys that its last query sees; all of them where
- * that is no polynomial (*bound: an upper bound). */
+/* What is known of the masks of all stages: where their areas hold, and how far they are bounds. */
+struct masks {
+    enum { EXACT, POSITIONS, ALL_PAIRS } counted;
+    const char *where;
+};
+
+static const char *const counted_text[] = {
+    [EXACT] = "it is made of stages, see --verbose",
+    [POSITIONS] = "of a mask of a stage what it says of positions is counted: the formulas above "
+                  "are bounds",
+    [ALL_PAIRS] = "a mask of a stage has no area: the formulas above are bounds",
+};
+
+/* Numbers of the whole that are known, as those of a stage. */
+static void
+known_numbers(const struct cost_program *p, const struct graph_stage *s, const struct ir_func *f,
+              int64_t *at, bool *known)
+{
+    for (uint32_t k = 0, n = 0; k < f->nparams; k++) {
+        if (f->params[k].rank)
+            continue;
+        uint32_t of = p->u.func->ndims + (uint32_t)s->scalar[n++];
+        at[f->ndims + k] = p->at[of];
+        known[f->ndims + k] = p->known[of];
+    }
+}
+
+/* The pairs that the mask of a stage shows, or the keys that its last query sees; of those that its
+ * positions show, or all of them, where that is no polynomial. */
 static cost_poly *
-area_of(struct cost_program *p, int number, bool last, bool *bound)
+area_of(struct cost_program *p, int number, bool last, struct masks *m)
 {
     const struct graph_stage *s = p->u.program.graph->stage[number];
     struct unit *u = &p->u.stage[number];
@@ -68,14 +95,23 @@ area_of(struct cost_program *p, int number, bool last, bool *bound)
     bool rect = s->dim[DIM_NQ] != s->dim[DIM_N];
     if (!rect)
         own.dim[DIM_NQ] = own.dim[DIM_N];
-    cost_area_find(&own, u->func, last, rect, at, known, &a);
+    known_numbers(p, s, u->func, at, known);
+    struct ir_func *part = cost_mask_unknown(&own, u->func)
+                               ? cost_mask_of_positions(&own, u->func) : NULL;
+    cost_area_find(&own, part ? part : u->func, last, rect, at, known, &a);
+    if (part)
+        ir_func_free(part);
     if (a.p)
         area = translate(p, s, &own, a.p);
     else if (last)
         fmpq_mpoly_set(area, p->ring.dim[s->dim[DIM_N]], p->ring.ctx);
     else
         fmpq_mpoly_mul(area, p->ring.dim[s->dim[DIM_N]], p->ring.dim[s->dim[DIM_NQ]], p->ring.ctx);
-    *bound = *bound || !a.p;
+    int counted = !a.p ? ALL_PAIRS : part ? POSITIONS : EXACT;
+    if (counted > (int)m->counted)
+        m->counted = counted;
+    if (a.p && a.where && !last)
+        m->where = a.where;
     cost_ring_free(&own);
     return area;
 }
@@ -108,7 +144,7 @@ leave_stage(struct cost_program *p, const struct cost_ring *r)
 }
 
 static void
-add_stage(struct cost_program *p, int number, bool step, struct cost *sum, bool *bound)
+add_stage(struct cost_program *p, int number, bool step, struct cost *sum, struct masks *m)
 {
     const struct graph_stage *s = p->u.program.graph->stage[number];
     struct unit *u = &p->u.stage[number];
@@ -122,8 +158,8 @@ add_stage(struct cost_program *p, int number, bool step, struct cost *sum, bool 
     leave_stage(p, &r);
     cost_poly *area = NULL, *seen = NULL;
     if (!u->func->contraction) {
-        area = area_of(p, number, false, bound);
-        seen = area_of(p, number, true, bound);
+        area = area_of(p, number, false, m);
+        seen = area_of(p, number, true, m);
     }
     for (int q = 0; q < COST_QUANTITIES; q++) {
         cost_poly *x = own.q[q];
@@ -154,7 +190,7 @@ void
 cost_stages(struct cost_program *p)
 {
     struct unit *u = &p->u;
-    bool bound = false;
+    struct masks m = {EXACT, NULL};
     p->nrows = 0;
     for (int step = 0; step <= (u->stepping != STEP_NONE); step++) {
         struct cost_row *row = &p->rows[p->nrows++];
@@ -164,11 +200,13 @@ cost_stages(struct cost_program *p)
         for (int q = 0; q < COST_QUANTITIES; q++)
             row->cost.q[q] = cost_poly_new(&p->ring);
         for (int k = 0; k < u->program.graph->nstages; k++)
-            add_stage(p, k, step, &row->cost, &bound);
+            add_stage(p, k, step, &row->cost, &m);
         add_between(p, step, row->cost.q[COST_SPACE]);
         row->raw = row->cost;
-        row->tiles.why = bound ? "a mask of a stage has no area: the formulas above are bounds"
-                               : "it is made of stages, see --verbose";
+        row->tiles.why = counted_text[m.counted];
+        if (m.where)
+            row->tiles.why = arena_printf(p->u.arena, "%s; pairs are counted for %s",
+                                          row->tiles.why, m.where);
     }
 }
 
@@ -177,10 +215,10 @@ cost_stage_lines(struct cost_program *p, bool step, cost_stage_fn *fn, void *arg
 {
     for (int k = 0; k < p->u.program.graph->nstages; k++) {
         struct cost sum;
-        bool bound = false;
+        struct masks m = {EXACT, NULL};
         for (int q = 0; q < COST_QUANTITIES; q++)
             sum.q[q] = cost_poly_new(&p->ring);
-        add_stage(p, k, step, &sum, &bound);
+        add_stage(p, k, step, &sum, &m);
         fn(arg, p, p->u.program.graph->stage[k]->name, p->u.stage[k].prog->schedule, &sum);
     }
 }

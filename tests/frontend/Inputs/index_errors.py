@@ -64,6 +64,12 @@ cases = [
     ("sim = exp(argmax(q, d));", "argmax runs along a named index", 11),
     (x + "output y[b,f] = x[b,n > 3,f];", "an index must be a number, found a truth value", 37),
     (x + "input w[F,F]; output y[b,i,f] = x[b,i-1,f] * w[i+2,f];", "index 'i' is not on the right", 42),
+    ("sim = exp(q·k) * out_lse[b,h,i]; output y[b,h,i] = out_lse[b,h,i];", "'out_lse' is defined by itself", 1),
+    ("attention a { sim = c_lse[b,h,i]; } attention c { sim = a_lse[b,h,i]; } output y[b,h,i] = a_lse[b,h,i];",
+     "'a_lse' is defined by itself", 1),
+    ("sim = exp(q·k) * out_lse[b,h,i];", "unknown param 'out_lse'", 18),
+    ("sim = exp(q·k); output y[b,h,i] = out_lse[b,h,i,2];", "out_lse has 3 indexes, found 4", 35),
+    (x + "output y[b,i,f] = foo_lse[b,i,f];", "unknown tensor 'foo_lse'", 35),
     (x + "output y[b,i,f] = x;", "'x' is a tensor; give it its indexes", 35),
     (x + "sim = q·k; out[b,i,f] = x[b,i,f];", "'out' is what the sim outside all blocks makes", None),
 ]

@@ -69,6 +69,20 @@ def based(q, k, v):
     return w @ v / w.sum(-1, keepdims=True) + local
 
 
+def reformer(qk, values, R, chunk):
+    """Round by round in the order of the tokens: a place in the sorted order decides only which chunk a token is in."""
+    u = E("hid,pdr->phir", qk, R)
+    bucket = np.argmax(np.concatenate([u, -u], -1), -1)
+    place = np.argsort(np.argsort(bucket, -1, kind="stable"), -1)
+    part = place // int(chunk)
+    key = qk / np.linalg.norm(qk, axis=-1, keepdims=True)
+    s = qk @ key.swapaxes(-1, -2) / np.sqrt(D) - 500 * np.eye(n)
+    seen = causal & (bucket[..., :, None] == bucket[..., None, :]) & (part[..., None, :] >= part[..., :, None] - 1)
+    s = np.where(seen, s, -np.inf)
+    w = np.exp(s - s.max((0, -1), keepdims=True)) # of all rounds relative to the largest score of a token in any
+    return (w @ values).sum(0) / w.sum((0, -1))[..., None]
+
+
 x, q, k, v, o = (B, n, F), (F, H, D), (F, G, D), (F, H, M), (H, M, F)
 # name -> inputs with their shapes, in the order of the formula; the formula; the result; does it step
 cases = {
@@ -78,6 +92,7 @@ cases = {
     "linformer": ({"x": x, "E": (R, n), "Wq": q, "Wk": q, "Wv": v}, linformer, "out", False),
     "lambda": ({"x": x, "Wq": q, "Wk": (F, D), "Wv": (F, M), "E": (n, n, D)}, lambda_, "y", False),
     "differential": ({"x": x, "Wv": v, "Wo": o, "Wq1": q, "Wk1": q, "Wq2": q, "Wk2": q}, differential, "y", True),
+    "reformer": ({"qk": (H, n, D), "values": (H, n, M), "R": (3, D, 2), "chunk": ()}, reformer, "y", False),
     "based_window": ({"q": (B, H, n, D), "k": (B, G, n, D), "v": (B, G, n, M)}, based, "out", True),
 }
 
@@ -88,14 +103,14 @@ if __name__ == "__main__":
     for name, (shapes, formula, result, steps) in cases.items():
         t = {}
         for key, shape in shapes.items():
-            t[key] = rng.standard_normal(shape).astype(np.float32)
-            if key not in "xqkv":
+            t[key] = rng.standard_normal(shape).astype(np.float32) if shape else np.float64(8)
+            if shape and key not in "xqkv":
                 t[key] /= np.float32(np.sqrt(shape[0]))
             np.save(f"{work}/{key}.npy", t[key])
         want = formula(*(a.astype(np.float64) for a in t.values()))
         for options in [[]] + ([["--step=1"], ["--step=5"]] if steps else []):
             subprocess.run([attnc, "run", f"{examples}/{name}.attn", "-o", f"{work}/{result}.npy", *options] +
-                           [f"{key}={work}/{key}.npy" for key in t], check=True, stderr=subprocess.DEVNULL)
+                           [f"{key}={work}/{key}.npy" if a.shape else f"{key}={a}" for key, a in t.items()], check=True, stderr=subprocess.DEVNULL)
             got = np.load(f"{work}/{result}.npy")
             error = np.abs(got - want).max() / np.abs(want).max()
             assert got.shape == want.shape and error < 1e-5, (name, options, got.shape, want.shape, error)
