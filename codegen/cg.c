@@ -94,6 +94,19 @@ cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov,
 }
 
 val
+cg_call_runtime(struct cg *g, const char *name, LLVMTypeRef result, val *args, unsigned n)
+{
+    LLVMTypeRef par[8];
+    for (unsigned k = 0; k < n; k++)
+        par[k] = LLVMTypeOf(args[k]);
+    LLVMTypeRef ty = LLVMFunctionType(result ? result : LLVMVoidTypeInContext(g->ctx), par, n, 0);
+    val fn = LLVMGetNamedFunction(g->mod, name);
+    if (!fn)
+        fn = LLVMAddFunction(g->mod, name, ty);
+    return LLVMBuildCall2(g->b, ty, fn, args, n, "");
+}
+
+val
 cg_fma(struct cg *g, val a, val b, val c)
 {
     LLVMTypeRef ty = LLVMTypeOf(a);

@@ -88,6 +88,8 @@ val cg_hsum(struct cg *g, val v);                       /* sum of lanes, in a fi
 void cg_prefetch(struct cg *g, val addr, bool write, int near);
 val cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args,
                       unsigned n);
+/* Calls a function of the runtime; result NULL: void. */
+val cg_call_runtime(struct cg *g, const char *name, LLVMTypeRef result, val *args, unsigned n);
 struct cg_loop cg_loop(struct cg *g, val lo, val hi,
                        val step); /* for iv = lo; iv < hi; iv += step */
 void cg_end(struct cg *g, struct cg_loop *l);

@@ -36,14 +36,9 @@ table_offset(struct cg *g, val offsets, val row, int degree, int k)
 void
 cg_tile_table(struct cg *g, const struct tile_stmt *s)
 {
-    LLVMTypeRef par[4] = {g->i64, g->i64, g->ptr, g->ptr};
-    LLVMTypeRef ty = LLVMFunctionType(g->i64, par, 4, 0);
-    val fn = LLVMGetNamedFunction(g->mod, "attn_monomial_rows");
-    if (!fn)
-        fn = LLVMAddFunction(g->mod, "attn_monomial_rows", ty);
     val args[4] = {cg_tx(g, s->x[0]), cg_i(g, s->num[0]), table_offsets(g, &s->v[0]),
                    cg_base(g, s->v[0].buf)};
-    LLVMBuildCall2(g->b, ty, fn, args, 4, "");
+    cg_call_runtime(g, "attn_monomial_rows", g->i64, args, 4);
 }
 
 void
@@ -142,14 +137,10 @@ void
 cg_tile_mono(struct cg *g, const struct tile_stmt *s)
 {
     const char *name = g->esize == 4 ? "attn_monomials_f32" : "attn_monomials_f64";
-    LLVMTypeRef par[5] = {g->ptr, g->i64, g->i64, g->i64, g->ptr};
-    LLVMTypeRef ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 5, 0);
-    val fn = LLVMGetNamedFunction(g->mod, name), zero = cg_i(g, 0);
-    if (!fn)
-        fn = LLVMAddFunction(g->mod, name, ty);
+    val zero = cg_i(g, 0);
     struct cg_loop r = cg_loop(g, zero, cg_tx(g, s->v[0].rows), cg_i(g, 1));
     val args[5] = {cg_view_addr(g, &s->v[1], r.iv, zero), cg_tx(g, s->v[1].cols),
                    cg_i(g, s->num[0]), cg_i(g, s->num[1]), cg_view_addr(g, &s->v[0], r.iv, zero)};
-    LLVMBuildCall2(g->b, ty, fn, args, 5, "");
+    cg_call_runtime(g, name, NULL, args, 5);
     cg_end(g, &r);
 }

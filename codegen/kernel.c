@@ -253,13 +253,9 @@ load_rows(struct cg *g)
             g->rows[k] = cg_add(g, half, cg_i(g, 1));
             continue;
         }
-        LLVMTypeRef par[4] = {g->i64, g->i64, g->ptr, g->ptr},
-                    ty = LLVMFunctionType(g->i64, par, 4, 0);
-        val fn = LLVMGetNamedFunction(g->mod, "attn_monomial_rows"), null = LLVMConstNull(g->ptr);
-        if (!fn)
-            fn = LLVMAddFunction(g->mod, "attn_monomial_rows", ty);
+        val null = LLVMConstNull(g->ptr);
         val args[4] = {cg_tx(g, x->a), cg_i(g, x->num), null, null};
-        g->rows[k] = LLVMBuildCall2(g->b, ty, fn, args, 4, "");
+        g->rows[k] = cg_call_runtime(g, "attn_monomial_rows", g->i64, args, 4);
     }
 }
 

@@ -81,15 +81,11 @@ void
 cg_tile_argsort(struct cg *g, const struct tile_stmt *s)
 {
     const char *name = g->esize == 4 ? "attn_argsort_f32" : "attn_argsort_f64";
-    LLVMTypeRef par[5] = {g->ptr, g->i64, g->ptr, g->ptr, g->i64};
-    LLVMTypeRef ty = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), par, 5, 0);
-    val fn = LLVMGetNamedFunction(g->mod, name), zero = cg_i(g, 0);
-    if (!fn)
-        fn = LLVMAddFunction(g->mod, name, ty);
+    val zero = cg_i(g, 0);
     struct cg_loop r = cg_loop(g, zero, cg_tx(g, s->v[0].rows), cg_i(g, 1));
     val args[5] = {cg_view_addr(g, &s->v[1], r.iv, zero), cg_tx(g, s->v[1].cols),
                    cg_view_addr(g, &s->v[0], r.iv, zero), cg_view_addr(g, &s->v[2], zero, zero),
                    cg_view_ld(g, &s->v[2])};
-    LLVMBuildCall2(g->b, ty, fn, args, 5, "");
+    cg_call_runtime(g, name, NULL, args, 5);
     cg_end(g, &r);
 }

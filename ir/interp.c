@@ -278,53 +278,33 @@ eval_decay(struct interp *x, ir_ref ref, struct tensor *out)
     return true;
 }
 
+/* The greatest along the axis, or where it is. */
 static bool
-eval_rmax(struct interp *x, const struct ir_node *d, struct tensor *out)
+eval_greatest(struct interp *x, const struct ir_node *d, struct tensor *out)
 {
     struct shape result;
     struct walk w = {0};
-    if (!shape_of(x, d->axes, &result) || !shape_of(x, x->f->nodes[d->arg[0]].axes, &w.over) ||
-        !walk_operand(x, &w, d->arg[0]))
-        return false;
-    strides_in(&result, &w.over, w.stride[w.nops++]);
-    for (int64_t e = 0; e < out->count; e++)
-        out->data[e] = (num){.f = -INFINITY};
-    if (x->t[d->arg[0]].count == 0)
-        return true;
-    do {
-        num *to = &out->data[w.offset[1]];
-        num v = x->t[d->arg[0]].data[w.offset[0]];
-        if (num_is_greater(v, *to))
-            *to = v;
-    } while (walk_next(&w));
-    return true;
-}
-
-static bool
-eval_argmax(struct interp *x, const struct ir_node *d, struct tensor *out)
-{
-    struct shape result;
-    struct walk w = {0};
-    if (!shape_of(x, d->axes, &result) || !shape_of(x, x->f->nodes[d->arg[0]].axes, &w.over) ||
-        !walk_operand(x, &w, d->arg[0]))
-        return false;
-    strides_in(&result, &w.over, w.stride[w.nops++]);
+    const struct tensor *a = &x->t[d->arg[0]];
     int along = 0;
+    if (!shape_of(x, d->axes, &result) || !shape_of(x, x->f->nodes[d->arg[0]].axes, &w.over) ||
+        !walk_operand(x, &w, d->arg[0]))
+        return false;
+    strides_in(&result, &w.over, w.stride[w.nops++]);
     while (along + 1 < w.over.n && w.over.axis[along] != d->attr.axis)
         along++;
     num *top = xmalloc(sizeof *top * (size_t)(out->count + 1));
     for (int64_t e = 0; e < out->count; e++) {
         top[e].f = -INFINITY;
-        out->data[e].f = 0;
+        out->data[e] = d->op == IR_rmax ? top[e] : (num){.f = 0};
     }
-    if (x->t[d->arg[0]].count)
-        do {
-            num v = x->t[d->arg[0]].data[w.offset[0]];
-            if (num_is_greater(v, top[w.offset[1]])) {
-                top[w.offset[1]] = v;
-                out->data[w.offset[1]].f = (double)w.index[along];
-            }
-        } while (walk_next(&w));
+    for (bool more = a->count > 0; more; more = walk_next(&w)) {
+        num v = a->data[w.offset[0]];
+        int64_t e = w.offset[1];
+        if (!num_is_greater(v, top[e]))
+            continue;
+        top[e] = v;
+        out->data[e] = d->op == IR_rmax ? v : (num){.f = (double)w.index[along]};
+    }
     free(top);
     return true;
 }
@@ -531,8 +511,7 @@ evaluate(struct interp *x, ir_ref n)
     bool ok = d->nargs == 0 ? eval_leaf(x, d, t)
             : (ir_ops[d->op].props & IRP_ELEM) ? eval_elementwise(x, n, t)
             : d->op == IR_rsum ? eval_rsum(x, d, t)
-            : d->op == IR_rmax ? eval_rmax(x, d, t)
-            : d->op == IR_argmax ? eval_argmax(x, d, t)
+            : d->op == IR_rmax || d->op == IR_argmax ? eval_greatest(x, d, t)
             : d->op == IR_pick ? eval_pick(x, d, t)
             : d->op == IR_scan ? eval_scan(x, d, t)
             : d->op == IR_decay ? eval_decay(x, n, t)
