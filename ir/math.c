@@ -66,19 +66,38 @@ level_of(const struct ir_func *f, ir_ref n)
 
 /* ---- attributes ---- */
 
+/* Param n; picked: the outermost of the operations that pick from it, or NULL. */
 static void
-put_param(struct math *m, ir_attr at)
+put_param(struct math *m, const struct ir_node *n, const struct ir_node *picked)
 {
-    const struct ir_binding *b = &m->f->bindings[at.num];
-    str_put(m->out, m->f->params[at.id].name);
+    const struct ir_binding *b = &m->f->bindings[n->attr.num];
+    str_put(m->out, m->f->params[n->attr.id].name);
     for (int k = 0; k < b->rank; k++) {
+        const struct ir_node *p = picked;
+        while (p && p != n && p->attr.axis != b->ax[k])
+            p = &m->f->nodes[p->arg[0]];
         str_put(m->out, k ? "," : "[");
-        if (b->ax[k] == AX_UNIT)
+        if (p && p != n)
+            put(m, p->arg[1], 0);
+        else if (b->ax[k] == AX_UNIT)
             str_printf(m->out, "%d", b->num[k]);
         else
             str_put(m->out, m->f->axes[b->ax[k]].name);
     }
     str_put(m->out, b->rank ? "]" : "");
+}
+
+/* An entry of a tensor at places that are computed; false if x is none. */
+static bool
+put_picked(struct math *m, const struct ir_node *x)
+{
+    const struct ir_node *from = x;
+    while (from->op == IR_pick)
+        from = &m->f->nodes[from->arg[0]];
+    if (x->op != IR_pick || from->op != IR_param)
+        return false;
+    put_param(m, from, x);
+    return true;
 }
 
 /* What # stands for. */
@@ -91,7 +110,7 @@ put_attr(struct math *m, const struct ir_node *x)
         str_put(m->out, ir_input_names[x->attr.num]);
         break;
     case ATTR_PARAM:
-        put_param(m, x->attr);
+        put_param(m, x, NULL);
         break;
     case ATTR_RAT: {
         char *s = fmpq_get_str(NULL, 10, f->consts + x->attr.id);
@@ -215,7 +234,7 @@ put(struct math *m, ir_ref n, int need)
         str_putc(m->out, '[');
         put_cat(m, x);
         str_putc(m->out, ']');
-    } else if (!put_difference(m, x)) {
+    } else if (!put_picked(m, x) && !put_difference(m, x)) {
         put_template(m, x);
     }
     m->nesting--;
