@@ -47,6 +47,7 @@ struct index_scope {
     int n, left;                 /* the first `left` are those of the result */
     struct graph_stage *stage;
     bool one_column;             /* the last index of the result is that of rows */
+    bool last_counts;            /* that one is used as a number, which only rows can be */
     struct { ir_ref node; ir_axes axes; } *closed; /* values that were summed where named */
     int nclosed, placed;         /* placed: how much work it was so far */
     size_t cap_closed, cap_products;

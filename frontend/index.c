@@ -321,12 +321,14 @@ index_name(struct sema *s, const struct ast_expr *e, struct value *out)
     *out = value_bad;
     if (k >= 0) {
         uint8_t axis = x->axis[k];
-        if (axis == AX_b || axis == AX_h || axis == AX_i)
+        bool last = axis == AX_m && x->left < LEFT_MAX; /* rows of one column have places */
+        x->last_counts = x->last_counts || last;
+        if (axis == AX_b || axis == AX_h || axis == AX_i || last)
             *out = value_number(ir_pos(s->f, axis, e->span));
         else
             diag_error(s->diag, e->span,
                        "the position along '%s' cannot be used as a number: only that along the "
-                       "indexes of the result before its last", e->name);
+                       "first three indexes of the result", e->name);
         return true;
     }
     if (t && t->param >= 0 && !x->b->g->shell->params[t->param].rank) {
@@ -515,7 +517,9 @@ graph_index_stage(struct graph_build *b, const struct ast_stmt *st, int block,
     struct index_scope x = {.b = b, .block = block, .stage = stage};
     struct graph_stage fresh = *stage;
     struct sema *s = judge_statement(b, st, &x);
-    if (s && x.left < LEFT_MAX && x.left > 1 && mixes(s->f, s->f->root[ROOT_OUT])) {
+    bool rows = s && x.left < LEFT_MAX &&
+                (x.last_counts || (x.left > 1 && mixes(s->f, s->f->root[ROOT_OUT])));
+    if (rows) {
         ir_func_free(s->f);
         *stage = fresh;
         x = (struct index_scope){.b = b, .block = block, .stage = stage, .one_column = true};

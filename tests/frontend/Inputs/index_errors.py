@@ -19,7 +19,7 @@ cases = [
     (x + "output y[b,2,f] = x[b,i,f];", "the indexes of a result are names", 28),
     (x + "output y[b,i] = x[b,i,f+1];", "unknown name 'f'", 39),
     (x + "a[b,i,f] = c[b,i,f]; c[b,i,f] = a[b,i,f]; output y[b,i,f] = c[b,i,f];", "'c' is defined by itself", 38),
-    (x + "output y[b,i,f] = x[b,i,f]*f;", "the position along 'f' cannot be used as a number", 44),
+    ("input x[b,h,n,F]; output y[b,h,i,f] = x[b,h,i,f]*f;", "the position along 'f' cannot be used as a number", 50),
     (x + "causal; output y[b,i,f] = x[b,i,f];", "this belongs to no attention", 17),
     (x + "attention a { sim = q·k; dim R; } output = a;", "dim belongs outside the attentions", 42),
     (x + "attention a { causal; } output = a;", "the attention has no sim", 17),

@@ -66,6 +66,10 @@ cases = [
      lambda at, x, w: E("bpm,p->bm", taken(x, at), w)),
     ("output y[b,i,f] = i > 1 ? x[b,i - 2,f] : 0;", {"x": "BnF"}, lambda x: shifted(x, 2)),
     ("output y[b,i,f] = x[b,n - 1 - i,f] + x[b,i,f];", {"x": "BnF"}, lambda x: x[:, ::-1] + x),
+    ("output y[b,i] = i > 0 ? u[b,i - 1] : 0;", {"u": "Bn"}, lambda u: shifted(u, 1)),
+    ("output y[i] = u[n - 1 - i] * i;", {"u": "n"}, lambda u: u[::-1] * np.arange(len(u))),
+    ("output y[b,i,f] = x[b,i,f] * W[f,g] * f;", {"x": "BnF", "W": "FR"},
+     lambda x, W: x * W.sum(1) * np.arange(x.shape[2])),
     ("output y[b,f] = x[b,n - 1,f];", {"x": "BnF"}, lambda x: x[:, -1]),
     ("param back = 0; output y[b,f] = x[b,back,f];", {"x": "BnF"}, lambda x: x[:, 0]),
     ("output y[u,i] = x[floor(u / 2), mod(u, 2), i] + w[u];", {"x": "BBn", "w": "H"}, lambda x, w: np.stack(
