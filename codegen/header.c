@@ -2,18 +2,41 @@
 #include "codegen/codegen.h"
 
 #include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* An argument by its name, or with an underscore where C, C++ or the header itself means something
+ * else by it. */
+static void
+put_name(const char *name, struct str *out)
+{
+    static const char taken[] =
+        " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t "
+        "char16_t char32_t class compl concept const const_cast consteval constexpr constinit "
+        "continue co_await co_return co_yield decltype default delete do double dynamic_cast else "
+        "enum explicit export extern false float for friend goto if inline int long mutable "
+        "namespace new noexcept not not_eq nullptr operator or or_eq private protected public "
+        "register reinterpret_cast requires restrict return short signed sizeof static "
+        "static_assert static_cast struct switch template this thread_local throw true try typedef "
+        "typeid typename typeof typeof_unqual union unsigned using virtual void volatile wchar_t "
+        "while xor xor_eq exec state size_t DLTensor attn_exec attn_state attn_kernel ";
+    char padded[80];
+    bool is_taken = snprintf(padded, sizeof padded, " %s ", name) < (int)sizeof padded &&
+                    strstr(taken, padded);
+    str_printf(out, "%s%s", name, is_taken ? "_" : "");
+}
 
 static void
 put_param_list(const struct ir_func *f, struct str *out)
 {
     str_put(out, "const DLTensor *q, const DLTensor *k,\n    const DLTensor *v, DLTensor *out");
     for (uint32_t k = 0; k < f->nparams; k++)
-        if (f->params[k].source == SOURCE_GIVEN)
-            str_printf(out, ", %s%s",
-                       !f->params[k].rank                  ? "double "
-                       : f->params[k].role == PARAM_OUTPUT ? "DLTensor *"
-                                                           : "const DLTensor *",
-                       f->params[k].name);
+        if (f->params[k].source == SOURCE_GIVEN) {
+            str_put(out, !f->params[k].rank                  ? ", double "
+                         : f->params[k].role == PARAM_OUTPUT ? ", DLTensor *"
+                                                             : ", const DLTensor *");
+            put_name(f->params[k].name, out);
+        }
     str_put(out, ", attn_exec *exec");
 }
 
@@ -116,11 +139,11 @@ put_arguments(const struct graph *g, bool scalars, struct str *out)
         const struct ir_param *p = &f->params[k];
         if (!p->rank && !scalars)
             continue;
-        str_printf(out, "%s%s%s", first ? "" : ", ",
-                   !p->rank                                  ? "double "
-                   : p->role == PARAM_OUTPUT && scalars      ? "DLTensor *"
-                                                             : "const DLTensor *",
-                   p->name);
+        str_printf(out, "%s%s", first ? "" : ", ",
+                   !p->rank                             ? "double "
+                   : p->role == PARAM_OUTPUT && scalars ? "DLTensor *"
+                                                        : "const DLTensor *");
+        put_name(p->name, out);
         first = false;
     }
 }
