@@ -163,8 +163,9 @@ is_number(struct sema *s, const struct ast_expr *e)
     const struct graph_tensor *t = graph_find(x->b, e->name, x->block);
     if (index_find(x, e->name) >= 0)
         return false;
+    const struct definition *d = sema_definition(s, e->name);
     bool param = t && t->param >= 0 && !x->b->g->shell->params[t->param].rank;
-    return param || sema_definition(s, e->name);
+    return param || (d && !d->stmt->list.count); /* no function */
 }
 
 /* In x[i - 1], i counts entries of x: that is what it runs over, if nothing else says it. */

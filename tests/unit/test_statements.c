@@ -107,8 +107,9 @@ run_program(const char *text, int variant)
         for (uint32_t i = 0; i < f->ndims; i++) { /* of one size where they are one dim */
             int shell = c.graph->stage[k]->dim[i];
             bool tokens = shell >= 0 && ir_is_tokens(shell);
-            int64_t size = tokens ? sizes[(1 + variant) % 5] + 4 : sizes[(shell + variant) % 4];
-            dims[i] = f->dims[i].size > 0 ? f->dims[i].size : shell < 0 ? 1 : size;
+            int64_t size = shell < 0 ? 1
+                           : tokens  ? sizes[(1 + variant) % 5] + 4 : sizes[(shell + variant) % 4];
+            dims[i] = f->dims[i].size > 0 ? f->dims[i].size : size;
         }
         dims[DIM_N] = dims[DIM_NQ];
         run_stage(a, f, dims, &tunings[variant % 2], text);
