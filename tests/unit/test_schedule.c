@@ -52,14 +52,27 @@ num_i(struct ir_func *f, long v)
     return ir_const_i(f, v, 1, S);
 }
 
+/* The logarithm of the row sum as a second result. */
 static void
-finish(struct ir_func *f, ir_ref nu, ir_ref de, ir_ref any, bool divide)
+add_lse(struct ir_func *f, ir_ref de, ir_ref any)
+{
+    struct ir_param p = {.name = "lse", .role = PARAM_OUTPUT, .rank = 3,
+                         .dims = {DIM_B, DIM_H, DIM_NQ}};
+    ir_param_add(f, &p);
+    f->root[ROOT_DEN] = de;
+    f->root[ROOT_LSE] = ir_op1(f, IR_log, ir_select(f, any, de, num_i(f, 0), S), S);
+}
+
+static void
+finish(struct ir_func *f, ir_ref nu, ir_ref de, ir_ref any, bool divide, bool lse)
 {
     f->root[ROOT_NUM] = nu;
     f->root[ROOT_DEN] = divide ? de : 0;
     f->root[ROOT_ANY] = any;
     f->normalize_is_sum = divide;
     f->root[ROOT_OUT] = ir_select(f, any, divide ? op(f, IR_div, nu, de) : nu, num_i(f, 0), S);
+    if (lse)
+        add_lse(f, de, any);
 }
 
 /* Factors of a token: small whole numbers where k is. */
@@ -75,7 +88,7 @@ gate(struct ir_func *f, bool row)
 /* Prefix sums that decay: with a gate per channel, or with one per token, and then also of a number
  * per token. */
 static void
-gated(struct ir_func *f, bool row, bool divide)
+gated(struct ir_func *f, bool row, bool divide, bool lse)
 {
     ir_ref q = ir_input(f, 0, S), k = ir_input(f, 1, S), v = ir_input(f, 2, S), g = gate(f, row);
     ir_ref one = num_i(f, 1), kv = op(f, IR_mul, k, v);
@@ -87,11 +100,11 @@ gated(struct ir_func *f, bool row, bool divide)
     }
     f->kernelize = KERNELIZE_EXACT;
     f->root[ROOT_MASK] = op(f, IR_le, ir_pos(f, AX_j, S), ir_pos(f, AX_i, S));
-    finish(f, nu, de, op(f, IR_gt, ir_scan(f, one, one, S), num_i(f, 0)), divide);
+    finish(f, nu, de, op(f, IR_gt, ir_scan(f, one, one, S), num_i(f, 0)), divide, lse);
 }
 
 static void
-direct(struct ir_func *f, enum program which, bool divide)
+direct(struct ir_func *f, enum program which, bool divide, bool lse)
 {
     ir_ref q = ir_input(f, 0, S), k = ir_input(f, 1, S), v = ir_input(f, 2, S);
     ir_ref i = ir_pos(f, AX_i, S), j = ir_pos(f, AX_j, S), one = num_i(f, 1), zero = num_i(f, 0);
@@ -120,12 +133,12 @@ direct(struct ir_func *f, enum program which, bool divide)
                       : op(f, IR_gt, ir_dimval(f, DIM_N, S), zero);
     f->root[ROOT_MASK] = mask;
     finish(f, ir_rsum(f, AX_j, op(f, IR_mul, w, v), S), ir_rsum(f, AX_j, w, S), any,
-           divide || which == SOFTMAX);
+           divide || which == SOFTMAX, lse);
 }
 
 /* (a*(q.k) + 1)^3 in its rewritten form; a depends on the head in the second variant. */
 static void
-linear(struct ir_func *f, enum program which, bool divide)
+linear(struct ir_func *f, enum program which, bool divide, bool lse)
 {
     ir_ref q = ir_input(f, 0, S), k = ir_input(f, 1, S), v = ir_input(f, 2, S), nu = 0, de = 0;
     if (which == LINEAR_GQA)
@@ -146,20 +159,20 @@ linear(struct ir_func *f, enum program which, bool divide)
         nu = nu ? op(f, IR_add, nu, n) : n;
         de = de ? op(f, IR_add, de, d) : d;
     }
-    finish(f, nu, de, op(f, IR_gt, ir_dimval(f, DIM_N, S), num_i(f, 0)), divide);
+    finish(f, nu, de, op(f, IR_gt, ir_dimval(f, DIM_N, S), num_i(f, 0)), divide, lse);
 }
 
 static struct ir_func *
-build(struct arena *a, enum program which, bool divide, enum ir_type type)
+build(struct arena *a, enum program which, bool divide, bool lse, enum ir_type type)
 {
     struct ir_func *f = ir_func_new(a, "t");
     f->type = f->acc = type;
     if (which == GATED || which == GATED_ROW)
-        gated(f, which == GATED_ROW, divide);
+        gated(f, which == GATED_ROW, divide, lse);
     else if (which >= LINEAR)
-        linear(f, which, divide);
+        linear(f, which, divide, lse);
     else
-        direct(f, which, divide);
+        direct(f, which, divide, lse);
     return f;
 }
 
@@ -169,7 +182,8 @@ static void
 exec_one(enum program which, const int64_t *dims)
 {
     struct arena *a = arena_new();
-    struct ir_func *f = build(a, which, true, TYPE_F64);
+    bool lse = (dims[3] + which) % 2;
+    struct ir_func *f = build(a, which, true, lse, TYPE_F64);
     struct schedule_tuning t = {.query_tile = 16, .key_tile = 7, .chunk = 5, .feature_block = 6};
     struct diag d;
     const char *why = NULL;
@@ -181,9 +195,11 @@ exec_one(enum program which, const int64_t *dims)
         printf("%s: %s\n", names[which], bad);
     check(!bad, "tile_verify", dims);
     int64_t nq = dims[0] * dims[1] * dims[3] * dims[5], nk = dims[0] * dims[2] * dims[4] * dims[5];
-    int64_t nv = dims[0] * dims[2] * dims[4] * dims[6], no = dims[0] * dims[1] * dims[3] * dims[6];
-    num *mem = xmalloc(sizeof(num) * (size_t)(nq + nk + nv + 2 * no + 1)),
-        *want = mem + nq + nk + nv, *got = want + no;
+    int64_t nv = dims[0] * dims[2] * dims[4] * dims[6], rows = dims[0] * dims[1] * dims[3],
+            no = rows * dims[6];
+    num *mem = xmalloc(sizeof(num) * (size_t)(nq + nk + nv + 2 * (no + rows) + 1)),
+        *want = mem + nq + nk + nv, *got = want + no + rows;
+    const num *params[1] = {got + no};
     enum num_domain dom = which == SOFTMAX ? NUM_F64 : NUM_GF;
     uint64_t state = (uint64_t)dims[3] * 77 + (uint64_t)which;
     for (int64_t k = 0; k < nq + nk + nv; k++) {
@@ -192,11 +208,12 @@ exec_one(enum program which, const int64_t *dims)
                                 : (num){.u = (state >> 3) % GF_P};
     }
     struct interp_input in = {
-        .dom = dom, .dims = dims, .q = mem, .k = mem + nq, .v = mem + nq + nk};
+        .dom = dom, .dims = dims, .q = mem, .k = mem + nq, .v = mem + nq + nk, .params = params};
     struct tile_count run, counted;
     bool ok = !bad && interp_node(f, f->root[ROOT_OUT], &in, want, &why) &&
+              (!lse || interp_node(f, f->root[ROOT_LSE], &in, want + no, &why)) &&
               tile_exec(p, &in, got, &run, &why);
-    for (int64_t k = 0; ok && k < no; k++)
+    for (int64_t k = 0; ok && k < no + (lse ? rows : 0); k++)
         ok = dom == NUM_GF ? want[k].u == got[k].u : fabs(want[k].f - got[k].f) <= 1e-12;
     check(ok, names[which], dims);
     /* what the loops say they do is what was done, operation by operation */
@@ -209,12 +226,29 @@ exec_one(enum program which, const int64_t *dims)
 
 /* ---- native code, bit for bit ---- */
 
+/* The logarithms of the row sums, which are whole numbers but for softmax. */
+static bool
+native_lse(const struct ir_func *f, const struct values *v, const struct interp_input *in)
+{
+    int64_t n = v->count[4];
+    num *want = xmalloc(sizeof(num) * (size_t)(n + 1));
+    const char *why = NULL;
+    bool ok = interp_node(f, f->root[ROOT_LSE], in, want, &why);
+    for (int64_t e = 0; ok && e < n; e++) {
+        double x = values_get(v, 4, e), w = want[e].f;
+        ok = isfinite(w) ? fabs(x - w) < 1e-5 * (1 + fabs(w)) : !isfinite(x);
+    }
+    free(want);
+    return ok;
+}
+
 static void
 native_one(const struct cg_target *target, enum program which, enum ir_type type, bool fixed,
            const int64_t *dims)
 {
     struct arena *a = arena_new();
-    struct ir_func *f = build(a, which, false, type);
+    bool lse = (dims[3] + which) % 2;
+    struct ir_func *f = build(a, which, false, lse, type);
     if (fixed) {
         f->dims[DIM_D].size = dims[DIM_D];
         f->dims[DIM_M].size = dims[DIM_M];
@@ -242,7 +276,8 @@ native_one(const struct cg_target *target, enum program which, enum ir_type type
             double x = values_get(&v, 3, e), err = fabs(x - want[e].f);
             worst = err > worst ? err : worst;
         }
-        ok = ok && (which == SOFTMAX ? worst < 1e-5 : worst == 0);
+        ok = ok && (which == SOFTMAX ? worst < 1e-5 : worst == 0) &&
+             (!lse || native_lse(f, &v, &in));
         if (!ok)
             printf("%s %s %s: worst %g %s\n", target->name, type == TYPE_F64 ? "f64" : "f32",
                    names[which], worst, why ? why : attn_message());
