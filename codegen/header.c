@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* An argument by its name, or with an underscore where C, C++ or the header itself means something
- * else by it. */
+/* An argument by its name, or with underscores where C, C++ or the header itself means something
+ * else by it: as many as no other one has. */
 static void
-put_name(const char *name, struct str *out)
+put_name(const struct ir_func *f, const char *name, struct str *out)
 {
     static const char taken[] =
         " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t "
@@ -23,7 +23,12 @@ put_name(const char *name, struct str *out)
     char padded[80];
     bool is_taken = snprintf(padded, sizeof padded, " %s ", name) < (int)sizeof padded &&
                     strstr(taken, padded);
-    str_printf(out, "%s%s", name, is_taken ? "_" : "");
+    str_put(out, name);
+    const char *free_name = name;
+    while (is_taken && (free_name == name || ir_param_find(f, free_name) >= 0)) {
+        free_name = arena_printf(f->arena, "%s_", free_name);
+        str_putc(out, '_');
+    }
 }
 
 static void
@@ -35,7 +40,7 @@ put_param_list(const struct ir_func *f, struct str *out)
             str_put(out, !f->params[k].rank                  ? ", double "
                          : f->params[k].role == PARAM_OUTPUT ? ", DLTensor *"
                                                              : ", const DLTensor *");
-            put_name(f->params[k].name, out);
+            put_name(f, f->params[k].name, out);
         }
     str_put(out, ", attn_exec *exec");
 }
@@ -143,7 +148,7 @@ put_arguments(const struct graph *g, bool scalars, struct str *out)
                    !p->rank                             ? "double "
                    : p->role == PARAM_OUTPUT && scalars ? "DLTensor *"
                                                         : "const DLTensor *");
-        put_name(p->name, out);
+        put_name(f, p->name, out);
         first = false;
     }
 }

@@ -1,6 +1,13 @@
 /* Statements of order: the greatest of a column, entries at computed places, sorting. */
 #include "codegen/cg.h"
 
+/* Places are numbers: beyond this one they are not all there in the type of tensors. */
+static int64_t
+last_place(const struct cg *g)
+{
+    return g->f->type == TYPE_F32 ? (int64_t)1 << 24 : (int64_t)1 << 53;
+}
+
 /* ---- best: NaN is greatest, and the first of equal ones stays ---- */
 
 static void
@@ -16,7 +23,9 @@ best_column(struct cg *g, val col, val mask, void *arg)
                             LLVMBuildFCmp(g->b, LLVMRealORD, old, old, ""), "");
     cg_store(g, LLVMBuildSelect(g->b, more, x, old, ""), top);
     if (place) {
-        val row = LLVMBuildSIToFP(g->b, cg_add(g, cg_tx(g, s->x[0]), r.iv), g->acc, "");
+        val n = cg_add(g, cg_tx(g, s->x[0]), r.iv), row = LLVMBuildSIToFP(g->b, n, g->acc, "");
+        val held = LLVMBuildICmp(g->b, LLVMIntSLE, n, cg_i(g, last_place(g)), "");
+        row = LLVMBuildSelect(g->b, held, row, LLVMConstReal(g->acc, __builtin_nan("")), "");
         val before = cg_load(g, g->vec, at);
         cg_store(g, LLVMBuildSelect(g->b, more, cg_splat(g, row), before, ""), at);
     }
@@ -64,7 +73,8 @@ cg_tile_pick(struct cg *g, const struct tile_stmt *s)
     val x = cg_load(g, g->acc, cg_view_addr(g, &s->v[2], zero, r.iv)), n = whole_number(g, x);
     val same = LLVMBuildFCmp(g->b, LLVMRealOEQ, LLVMBuildSIToFP(g->b, n, g->acc, ""), x, "");
     val inside = LLVMBuildICmp(g->b, LLVMIntULT, n, size, ""); /* not negative either */
-    val ok = LLVMBuildAnd(g->b, same, inside, "");
+    val held = LLVMBuildICmp(g->b, LLVMIntSLE, size, cg_i(g, last_place(g)), "");
+    val ok = LLVMBuildAnd(g->b, LLVMBuildAnd(g->b, same, inside, ""), held, "");
     LLVMBasicBlockRef after = cg_if(g, ok);
     struct pick_job found = {s, r.iv, n}, none = {s, r.iv, NULL};
     cg_columns(g, cols, pick_column, &found);
@@ -83,9 +93,9 @@ cg_tile_argsort(struct cg *g, const struct tile_stmt *s)
     const char *name = g->esize == 4 ? "attn_argsort_f32" : "attn_argsort_f64";
     val zero = cg_i(g, 0);
     struct cg_loop r = cg_loop(g, zero, cg_tx(g, s->v[0].rows), cg_i(g, 1));
-    val args[5] = {cg_view_addr(g, &s->v[1], r.iv, zero), cg_tx(g, s->v[1].cols),
+    val args[6] = {cg_view_addr(g, &s->v[1], r.iv, zero), cg_tx(g, s->v[1].cols),
                    cg_view_addr(g, &s->v[0], r.iv, zero), cg_view_addr(g, &s->v[2], zero, zero),
-                   cg_view_ld(g, &s->v[2])};
-    cg_call_runtime(g, name, NULL, args, 5);
+                   cg_view_ld(g, &s->v[2]), cg_i(g, last_place(g))};
+    cg_call_runtime(g, name, NULL, args, 6);
     cg_end(g, &r);
 }

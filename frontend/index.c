@@ -181,19 +181,53 @@ note_counted(struct sema *s, ir_ref at, int dim)
     free(below);
 }
 
-/* An index that is computed: an axis over that dim, along which the entry is picked. The same
- * computation over the same dim is one axis. */
+/* True after reporting an index that counts all tokens where the tensor has those of the queries
+ * alone, the first of which is no token 0. */
 static bool
-computed_index(struct sema *s, const struct ast_expr *e, int dim, uint16_t *own, ir_ref *at)
+counts_positions(struct sema *s, const struct ast_expr *e, ir_ref at, int dim)
+{
+    const struct index_scope *x = s->index;
+    const struct ir_func *f = s->f;
+    bool *below = ir_below(f, at), position = false, rows = false;
+    for (ir_ref n = at; n > 0; n--) {
+        const struct ir_node *d = &f->nodes[n];
+        position = position || (below[n] && d->op == IR_pos && (d->attr.axis == AX_i ||
+                                                                d->attr.axis == AX_m));
+        rows = rows || (below[n] && d->op == IR_dim && x->stage->dim[d->attr.id] == DIM_NQ);
+    }
+    free(below);
+    if (dim != DIM_NQ || !position || rows)
+        return false;
+    diag_error(s->diag, e->span, "this is a position among all n tokens, and the tensor has those "
+               "of the n_q queries: position - (n - n_q) is its row");
+    return true;
+}
+
+/* True if some index of a tensor, so far, runs over that dim of the function. */
+static bool
+has_axis_of(const struct ir_func *f, const struct ir_binding *b, uint16_t dim)
+{
+    for (int k = 0; k < b->rank; k++)
+        if (b->ax[k] != AX_UNIT && f->axes[b->ax[k]].dim == dim)
+            return true;
+    return false;
+}
+
+/* An index that is computed: an axis over that dim, along which the entry is picked. The same
+ * computation over the same dim is one axis, but within one tensor. */
+static bool
+computed_index(struct sema *s, const struct ast_expr *e, int dim, const struct ir_binding *b,
+               uint16_t *own, ir_ref *at)
 {
     struct index_scope *x = s->index;
     int before = s->diag->errors;
     *at = sema_number(s, e, "an index");
-    if (s->diag->errors > before || no_dims_left(s, e))
+    if (s->diag->errors > before || no_dims_left(s, e) || counts_positions(s, e, *at, dim))
         return false;
     note_counted(s, *at, dim);
     for (int k = 0; k < x->ncomputed; k++)
-        if (x->computed[k].at == *at && x->computed[k].dim == dim) {
+        if (x->computed[k].at == *at && x->computed[k].dim == dim &&
+            !has_axis_of(s->f, b, x->computed[k].own)) {
             *own = x->computed[k].own;
             return true;
         }
@@ -224,7 +258,7 @@ one_index(struct sema *s, const struct ast_expr *e, int dim, struct ir_binding *
         return true;
     }
     if (e->kind != AST_NUMBER) {
-        bool ok = computed_index(s, e, dim, own, at);
+        bool ok = computed_index(s, e, dim, b, own, at);
         b->ax[b->rank++] = ok ? ir_axis_base(s->f, *own) : AX_UNIT;
         return ok;
     }
@@ -273,7 +307,8 @@ index_tensor(struct sema *s, const struct ast_expr *e)
     }
     for (uint32_t k = 0; k < e->nargs; k++) {
         for (uint32_t i = 0; i < k && e->arg[k]->kind == AST_NAME; i++)
-            if (e->arg[i]->kind == AST_NAME && !strcmp(e->arg[i]->name, e->arg[k]->name)) {
+            if (e->arg[i]->kind == AST_NAME && !strcmp(e->arg[i]->name, e->arg[k]->name) &&
+                !is_number(s, e->arg[k])) {
                 diag_error(s->diag, e->span, "index '%s' stands twice in %s: a diagonal cannot be "
                            "read", e->arg[k]->name, x.name);
                 return value_bad;
@@ -361,6 +396,11 @@ index_vector(struct sema *s, const struct ast_expr *e, struct value v)
     const struct index_scope *x = s->index;
     if (v.kind != VALUE_NUMBER)
         return v;
+    if (x->left && !x->one_column && x->dim[x->left - 1] < 0) {
+        diag_error(s->diag, e->span, "what index '%s' runs over is not known here: it only counts "
+                   "within an index that is computed", x->name[x->left - 1]);
+        return value_bad;
+    }
     if (x->left && !x->one_column && (s->f->nodes[v.node].axes >> AX_m & 1))
         return value_vector(v.node, AX_m);
     diag_error(s->diag, e->span, "this must run over the last index of the result, '%s'",
@@ -452,15 +492,24 @@ check_positions(struct sema *s)
     }
 }
 
+/* True if something is turned or sorted along the last index of the result. */
+static bool
+runs_along_columns(const struct ir_func *f, ir_ref root)
+{
+    for (ir_ref n = 1; n <= root; n++)
+        if (f->nodes[n].op == IR_turn || f->nodes[n].op == IR_argsort)
+            return true;
+    return false;
+}
+
 /* True if some sum, or another reduction, has a factor that varies over rows, columns and what is
  * summed: with one column per row it is a sum along rows, else it would be one entry at a time. */
 static bool
 mixes(const struct ir_func *f, ir_ref root)
 {
     const ir_axes both = (ir_axes)1 << AX_i | (ir_axes)1 << AX_m;
-    for (ir_ref n = 1; n <= root; n++)
-        if (f->nodes[n].op == IR_turn || f->nodes[n].op == IR_argsort) /* along the columns */
-            return false;
+    if (runs_along_columns(f, root))
+        return false;
     for (ir_ref n = 1; n <= root; n++)
         for (ir_ref s = n + 1; s <= root && f->nodes[n].op == IR_param; s++)
             if (ir_ops[f->nodes[s].op].axes_rule == AXES_reduce && f->nodes[s].op != IR_pick &&
@@ -518,6 +567,12 @@ graph_index_stage(struct graph_build *b, const struct ast_stmt *st, int block,
     struct index_scope x = {.b = b, .block = block, .stage = stage};
     struct graph_stage fresh = *stage;
     struct sema *s = judge_statement(b, st, &x);
+    if (s && x.last_counts && runs_along_columns(s->f, s->f->root[ROOT_OUT])) {
+        diag_error(b->base->diag, st->span,
+                   "the position along '%s' cannot be used as a number in a statement that sorts "
+                   "or turns along it", x.name[x.left - 1]);
+        return false;
+    }
     bool rows = s && x.left < LEFT_MAX &&
                 (x.last_counts || (x.left > 1 && mixes(s->f, s->f->root[ROOT_OUT])));
     if (rows) {

@@ -22,6 +22,8 @@ struct contract {
 };
 
 bool contract_varies(const struct contract *c, ir_ref n, uint8_t axis);
+/* Reports, once, why there is no schedule. */
+void contract_refuse(struct contract *c, ir_ref n, const char *what);
 /* The span of no axis: one entry. */
 struct span_of contract_one(struct contract *c);
 /* A local tile of rows x cols entries. */

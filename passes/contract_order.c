@@ -121,6 +121,12 @@ contract_pick(struct contract *c, ir_ref n, const struct span_of *r, const struc
     bool each = contract_varies(c, x.arg[1], k->axis); /* column has a place of its own */
     struct span_of R = rows ? *r : contract_one(c), K = cols ? *k : contract_one(c);
     struct one_by_one down, across;
+    if (each && c->s.f->nodes[x.arg[0]].op == IR_pick && contract_varies(c, x.arg[0], r->axis) &&
+        !contract_varies(c, x.arg[0], k->axis)) { /* made anew for every column */
+        contract_refuse(c, n, "two indexes are computed here, of different indexes of the result: "
+                              "pick one after the other, in statements of their own");
+        return;
+    }
     tile_view dst = contract_scratch(c, "p", &R, &K);
     tx_ref row = open_loop(c, &down, rows && (each || contract_varies(c, x.arg[0], r->axis)), &R);
     tx_ref col = open_loop(c, &across, each || lies_elsewhere(c, x.arg[0], k->axis), &K);
@@ -187,10 +193,8 @@ contract_argsort(struct contract *c, ir_ref n, const struct span_of *r, const st
     const struct ir_node x = c->s.f->nodes[n];
     struct span_of R = contract_varies(c, n, r->axis) ? *r : contract_one(c), four = R;
     if (k->axis != x.attr.axis) {
-        if (!c->failed)
-            diag_error(c->s.d, x.span, "argsort is of all entries, and this needs them one by one: "
-                       "give it a statement of its own");
-        c->failed = true;
+        contract_refuse(c, n, "argsort is of all entries, and this needs them one by one: give it "
+                              "a statement of its own");
         return;
     }
     four.count = four.max = tx_num(p, 4);

@@ -33,8 +33,8 @@ add(struct contract *c, struct tile_stmt *s)
     stmt_add(c->to, s);
 }
 
-static void
-refuse(struct contract *c, ir_ref n, const char *what)
+void
+contract_refuse(struct contract *c, ir_ref n, const char *what)
 {
     if (!c->failed)
         diag_error(c->s.d, c->s.f->nodes[n].span, "%s", what);
@@ -211,14 +211,14 @@ flatten(struct contract *c, ir_ref n, struct nest *t)
     ir_ref top = n;
     for (; f->nodes[n].op == IR_rsum; n = f->nodes[n].arg[0]) {
         if (t->naxes == MAX_SUMS) {
-            refuse(c, n, "more than 6 indexes are summed at once");
+            contract_refuse(c, n, "more than 6 indexes are summed at once");
             return false;
         }
         t->axis[t->naxes++] = f->nodes[n].attr.axis;
     }
     t->n = product_factors(c->s.f, n, t->factor, PASS_MAX_FACTORS);
     if (f->nodes[t->factor[t->n - 1]].op == IR_mul) {
-        refuse(c, top, "more than 64 factors under a sum");
+        contract_refuse(c, top, "more than 64 factors under a sum");
         return false;
     }
     return true;

@@ -1,5 +1,6 @@
 #include "runtime/order.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { RADIX = 256, FEW = 32 };
@@ -58,7 +59,7 @@ enum { RADIX = 256, FEW = 32 };
     }                                                                                         \
                                                                                               \
     void attn_argsort_##name(const type *x, int64_t n, type *out, type *scratch,              \
-                             int64_t stride)                                                  \
+                             int64_t stride, int64_t most)                                    \
     {                                                                                         \
         bits *row[4];                                                                         \
         for (int k = 0; k < 4; k++)                                                           \
@@ -74,8 +75,8 @@ enum { RADIX = 256, FEW = 32 };
         else                                                                                  \
             at = many_##name(key, place, n);                                                  \
         for (int64_t i = 0; i < n; i++) {                                                     \
-            type p = (type)place[at][i];                                                      \
-            out[i] = (bits)p == place[at][i] ? p : (type)__builtin_nan("");                   \
+            bool beyond = (int64_t)place[at][i] > most;                                       \
+            out[i] = beyond ? (type)__builtin_nan("") : (type)place[at][i];                   \
         }                                                                                     \
     }
 

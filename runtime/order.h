@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 /* out[s] = where the s-th least of the n numbers x is, from 0: equal ones in the order in which
- * they come (-0 and 0 are equal), NaN last. A place that the type cannot hold (beyond 2^24 or 2^53)
- * is NaN. scratch: four rows of n numbers of the type, `stride` apart. f32: at most 2^32 of them.
- * Radix sort: time grows linearly in n, and with the number of bytes in which numbers differ. */
-void attn_argsort_f32(const float *x, int64_t n, float *out, float *scratch, int64_t stride);
-void attn_argsort_f64(const double *x, int64_t n, double *out, double *scratch, int64_t stride);
+ * they come (-0 and 0 are equal), NaN last. A place beyond `most` is NaN. scratch: four rows of n
+ * numbers of the type, `stride` apart. f32: at most 2^32 of them. Radix sort: time grows linearly
+ * in n, and with the number of bytes in which numbers differ. */
+void attn_argsort_f32(const float *x, int64_t n, float *out, float *scratch, int64_t stride,
+                      int64_t most);
+void attn_argsort_f64(const double *x, int64_t n, double *out, double *scratch, int64_t stride,
+                      int64_t most);
 
 #endif

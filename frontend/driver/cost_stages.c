@@ -92,7 +92,7 @@ area_of(struct cost_program *p, int number, bool last, struct masks *m)
     int64_t *at = ARENA_ARRAY(p->u.arena, int64_t, own.nvars);
     bool *known = ARENA_ARRAY(p->u.arena, bool, own.nvars);
     own.dim[DIM_G] = own.dim[DIM_H];
-    bool rect = s->dim[DIM_NQ] != s->dim[DIM_N];
+    bool rect = p->ring.dim[s->dim[DIM_NQ]] != p->ring.dim[s->dim[DIM_N]];
     if (!rect)
         own.dim[DIM_NQ] = own.dim[DIM_N];
     known_numbers(p, s, u->func, at, known);

@@ -33,6 +33,11 @@ def greatest(x, axis=-1):
     return np.argmax(x, axis) if x.shape[axis] else np.zeros(x.sum(axis).shape)
 
 
+def diagonal(at, S):
+    whole = (at == np.floor(at)) & (at >= 0) & (at < S.shape[1])
+    return np.array([[S[b, int(p), int(p)] if ok else np.nan for p, ok in zip(at[b], whole[b])] for b in range(len(S))])
+
+
 def shifted(x, by):
     y = np.zeros_like(x)
     y[:, by:] = x[:, :x.shape[1] - by]
@@ -66,6 +71,9 @@ cases = [
      lambda at, x, w: E("bpm,p->bm", taken(x, at), w)),
     ("output y[b,i,f] = i > 1 ? x[b,i - 2,f] : 0;", {"x": "BnF"}, lambda x: shifted(x, 2)),
     ("output y[b,i,f] = x[b,n - 1 - i,f] + x[b,i,f];", {"x": "BnF"}, lambda x: x[:, ::-1] + x),
+    ("output y[b,i] = S[b,at[b,i],at[b,i]];", {"at": "Bn", "S": "Bnn"}, diagonal),
+    ("param c = 0; output y[b] = S[b,c,c];", {"S": "Bnn"}, lambda S: S[:, 0, 0]),
+    ("output y[b,i] = S[b,n-1-i,n-1-i];", {"S": "Bnn"}, lambda S: np.stack([np.diag(s)[::-1] for s in S])),
     ("output y[b,i] = i > 0 ? u[b,i - 1] : 0;", {"u": "Bn"}, lambda u: shifted(u, 1)),
     ("output y[i] = u[n - 1 - i] * i;", {"u": "n"}, lambda u: u[::-1] * np.arange(len(u))),
     ("output y[b,i,f] = x[b,i,f] * W[f,g] * f;", {"x": "BnF", "W": "FR"},
