@@ -223,8 +223,8 @@ pair_width(const struct ir_func *f, struct arena *scratch, const int64_t *dims)
 }
 
 /* Rows are all compared, or evenly spread ones when the reference would take too long. */
-bool
-check_compare(struct unit *u, struct values *v, int tensor, struct finding *r, const char **why)
+static bool
+compare_result(struct unit *u, struct values *v, int tensor, struct finding *r, const char **why)
 {
     struct ir_func *f = u->meaning;
     const struct result *x = &results[tensor != 3];
@@ -300,9 +300,8 @@ report_json(const struct values *v, const struct finding *r, bool pass, bool fir
            no_digit(v, r) ? "true" : "false", pass ? "true" : "false");
 }
 
-/* Compares every result with the reference and says what was found. */
-static int
-check_results(struct unit *u, const struct options *o, struct values *v, bool first)
+int
+check_results(struct unit *u, struct values *v, check_report_fn *report, void *arg)
 {
     struct finding r;
     const char *why = NULL;
@@ -310,18 +309,29 @@ check_results(struct unit *u, const struct options *o, struct values *v, bool fi
     for (int t = 3; t < v->kernel->ntensors; t++) {
         if (v->kernel->tensors[t].role != ATTN_OUTPUT)
             continue;
-        if (!check_compare(u, v, t, &r, &why)) {
+        if (!compare_result(u, v, t, &r, &why)) {
             fprintf(stderr, "attnc: the reference cannot evaluate these sizes: %s\n", why);
             return EXIT_ENV;
         }
         bool pass = !r.bad_number && r.error <= r.bound;
-        if (o->json)
-            report_json(v, &r, pass, first && t == 3);
-        else
-            report_text(v, &r, pass);
+        report(arg, v, &r, pass);
         rc = pass ? rc : EXIT_DIAG;
     }
     return rc;
+}
+
+struct report {
+    bool json, first;
+};
+
+static void
+report_one(void *arg, const struct values *v, const struct finding *r, bool pass)
+{
+    const struct report *x = arg;
+    if (x->json)
+        report_json(v, r, pass, x->first && r->tensor == 3);
+    else
+        report_text(v, r, pass);
 }
 
 static int
@@ -339,7 +349,8 @@ check_one(struct unit *u, const struct options *o, const attn_kernel *k, const i
             fprintf(stderr, "attnc: %s\n", attn_message());
             rc = EXIT_DIAG;
         } else {
-            rc = check_results(u, o, &v, first);
+            struct report x = {o->json, first};
+            rc = check_results(u, &v, report_one, &x);
             if (o->stats && rc != EXIT_ENV) {
                 struct interp_input in = values_interp(&v);
                 stats_report(u, &in);

@@ -19,10 +19,11 @@ struct finding {
 enum { CHECK_DEFAULTS = 5 };
 extern const int64_t check_default_sizes[CHECK_DEFAULTS][DIM_USER];
 
-/* A result in v, tensor 3 or that of root lse, against the reference. False with *why where that
- * cannot evaluate the sizes. */
-bool check_compare(struct unit *u, struct values *v, int tensor, struct finding *r,
-                   const char **why);
+/* Every result in v, tensor 3 and that of root lse, against the reference: EXIT_OK, EXIT_DIAG if
+ * one is wrong, EXIT_ENV after saying that the reference cannot evaluate the sizes. report is
+ * called with each, in order. */
+typedef void check_report_fn(void *arg, const struct values *v, const struct finding *r, bool pass);
+int check_results(struct unit *u, struct values *v, check_report_fn *report, void *arg);
 /* Sizes for one run: fixed ones, then --at, then those of the row; false after a usage error. */
 bool check_sizes_for(const struct ir_func *f, const int64_t *row, const struct dim_override *at,
                      int nat, int64_t *dims);

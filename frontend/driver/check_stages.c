@@ -62,27 +62,19 @@ report(struct run *x, const char *what, const struct finding *r, bool pass)
     x->first = false;
 }
 
-/* Compares the results of a stage that was run; they go to the tensors of the whole. */
-static int
-check_results(struct run *x, struct unit *u, const attn_stage *at, struct values *v)
+struct stage_report {
+    struct run *x;
+    const attn_stage *at;
+};
+
+/* A result of a stage that was run: it goes to the tensors of the whole. */
+static void
+report_stage(void *arg, const struct values *v, const struct finding *r, bool pass)
 {
-    struct finding r;
-    const char *why = NULL;
-    int rc = EXIT_OK;
-    for (int t = 3; t < at->kernel->ntensors; t++) {
-        int of = at->tensors[t];
-        if (at->kernel->tensors[t].role != ATTN_OUTPUT)
-            continue;
-        if (!check_compare(u, v, t, &r, &why)) {
-            fprintf(stderr, "attnc: the reference cannot evaluate these sizes: %s\n", why);
-            return EXIT_ENV;
-        }
-        bool pass = !r.bad_number && r.error <= r.bound;
-        report(x, x->kernel->tensors[of].name, &r, pass);
-        memcpy(x->whole.data[of], v->data[t], (size_t)v->count[t] * element(x));
-        rc = pass ? rc : EXIT_DIAG;
-    }
-    return rc;
+    const struct stage_report *s = arg;
+    int t = r->tensor, of = s->at->tensors[t];
+    report(s->x, s->x->kernel->tensors[of].name, r, pass);
+    memcpy(s->x->whole.data[of], v->data[t], (size_t)v->count[t] * element(s->x));
 }
 
 /* One stage alone, on what the stages before it made. */
@@ -116,7 +108,8 @@ check_stage(struct run *x, int number)
         fprintf(stderr, "attnc: %s: %s\n", s->name, attn_message());
         rc = EXIT_DIAG;
     } else {
-        rc = check_results(x, u, at, &v);
+        struct stage_report report = {x, at};
+        rc = check_results(u, &v, report_stage, &report);
     }
     values_free(&v);
     return rc;
