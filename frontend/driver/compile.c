@@ -366,6 +366,11 @@ static bool
 needs_all_tokens(struct unit *u, const struct graph_stage *s)
 {
     const struct ir_func *f = s->f;
+    int over_tokens = 0; /* indexes of the result */
+    for (int d = 0; d < DIM_USER; d++)
+        over_tokens += is_result_dim(d) && ir_is_tokens(s->dim[d]);
+    if (over_tokens > 1)
+        return true;
     for (uint32_t p = 0; p < f->nparams; p++)
         for (int k = 0; k < f->params[p].rank; k++)
             if (ir_is_tokens(s->dim[f->params[p].dims[k]]) && !is_result_dim(f->params[p].dims[k]))
