@@ -6,12 +6,6 @@
 
 enum { BLOCK = 64 }; /* entries of the axis at a time, of which the greatest is looked for */
 
-static void
-add(struct contract *c, struct tile_stmt *s)
-{
-    stmt_add(c->to, s);
-}
-
 /* ---- loops over one axis of the tile, entry by entry ---- */
 
 struct one_by_one {
@@ -52,7 +46,7 @@ close_loop(struct contract *c, struct one_by_one *l)
         return;
     struct tile_prog *p = c->s.p;
     c->to = l->outer;
-    add(c, stmt_for(&c->s, l->var, tx_num(p, 0), l->all.count, tx_num(p, 1), &l->body));
+    stmt_add(c->to, stmt_for(&c->s, l->var, tx_num(p, 0), l->all.count, tx_num(p, 1), &l->body));
     *l->span = l->all;
     c->index[l->all.axis] = l->index;
     memcpy(c->s.held, l->held, sizeof *l->held * l->nheld);
@@ -94,12 +88,12 @@ pick_rows(struct contract *c, ir_ref n, tile_view dst, const struct span_of *r,
     bool tensor = from->op == IR_param && c->s.f->params[from->attr.id].rank;
     s->v[0] = dst;
     s->v[2] = contract_scratch(c, "x", &one, r);
-    add(c, contract_map(c, TILE_map, s->v[2], x.arg[1], &one, r));
+    stmt_add(c->to, contract_map(c, TILE_map, s->v[2], x.arg[1], &one, r));
     if (!tensor || !contract_view(c, x.arg[0], &all, k, &s->v[1])) {
         s->v[1] = contract_scratch(c, "w", &all, k);
-        add(c, contract_map(c, TILE_map, s->v[1], x.arg[0], &all, k));
+        stmt_add(c->to, contract_map(c, TILE_map, s->v[1], x.arg[0], &all, k));
     }
-    add(c, s);
+    stmt_add(c->to, s);
 }
 
 /* True if n is a tensor that lies along another axis than this one. */
@@ -161,9 +155,9 @@ contract_best(struct contract *c, ir_ref n, const struct span_of *r, const struc
     struct tile_stmt *low = tile_stmt_new(p, TILE_lowest), *zero = tile_stmt_new(p, TILE_zero);
     low->v[0] = top;
     zero->v[0] = place;
-    add(c, low);
+    stmt_add(c->to, low);
     if (place.buf)
-        add(c, zero);
+        stmt_add(c->to, zero);
     tx_ref size = tx_axis(p, x.attr.axis), step = tx_num(p, BLOCK);
     uint32_t var = tile_var_add(p, arena_printf(p->arena, "o%d", c->depth_names++));
     tx_ref from = tx_var(p, var), left = tx_op2(p, TX_SUB, size, from);
@@ -176,10 +170,10 @@ contract_best(struct contract *c, ir_ref n, const struct span_of *r, const struc
     best->v[1] = top;
     best->v[2] = contract_scratch(c, "w", &T, &V);
     best->x[0] = from;
-    add(c, contract_map(c, TILE_map, best->v[2], x.arg[0], &T, &V));
-    add(c, best);
+    stmt_add(c->to, contract_map(c, TILE_map, best->v[2], x.arg[0], &T, &V));
+    stmt_add(c->to, best);
     c->to = outer;
-    add(c, stmt_for(&c->s, var, tx_num(p, 0), size, step, &body));
+    stmt_add(c->to, stmt_for(&c->s, var, tx_num(p, 0), size, step, &body));
     close_loop(c, &down);
     hold(&c->s, n, whole, rows && cols ? r->axis : AX_UNIT, V.axis);
 }
@@ -202,7 +196,7 @@ contract_argsort(struct contract *c, ir_ref n, const struct span_of *r, const st
     s->v[0] = contract_scratch(c, "o", &R, k);
     s->v[1] = contract_scratch(c, "t", &R, k);
     s->v[2] = contract_scratch(c, "k", &four, k);
-    add(c, contract_map(c, TILE_map, s->v[1], x.arg[0], &R, k));
-    add(c, s);
+    stmt_add(c->to, contract_map(c, TILE_map, s->v[1], x.arg[0], &R, k));
+    stmt_add(c->to, s);
     hold(&c->s, n, s->v[0], R.axis, k->axis);
 }
