@@ -7,6 +7,8 @@
 
 #include "runtime/attn.h"
 
+_Static_assert((int)TILE_MAX_PHASES == (int)ATTN_MAX_PHASES, "both count phases of an entry");
+
 struct abi {
     struct cg_module *m;
     LLVMContextRef ctx;
@@ -162,10 +164,13 @@ needs_positions(const struct tile_prog *p, struct arena *a)
 {
     const struct ir_func *f = p->func;
     const bool *live = tile_live(p, a);
-    for (uint32_t k = 1; k < f->nnodes; k++)
-        if (live[k] && f->nodes[k].op == IR_param && f->params[f->nodes[k].attr.id].rank &&
-            (f->nodes[k].axes >> AX_i & 1) && !f->contraction)
+    for (uint32_t k = 1; k < f->nnodes && !f->contraction; k++) {
+        if (!live[k] || f->nodes[k].op != IR_param || !(f->nodes[k].axes >> AX_i & 1))
+            continue;
+        const struct ir_param *x = &f->params[f->nodes[k].attr.id];
+        if (x->rank && x->role == PARAM_GIVEN)
             return true;
+    }
     return false;
 }
 

@@ -282,7 +282,10 @@ ev_param(struct expr *e, const struct ir_node *x)
         d = LLVMBuildInsertElement(g->b, none, d, LLVMConstInt(g->i32, 0, 0), "");
         return LLVMBuildShuffleVector(g->b, d, none, LLVMConstNull(g->ivec), "");
     }
-    return ev_tensor(e, tile_param_arg(g->f, x->attr.id), b->rank, b->ax, b->num, true, false);
+    const struct ir_param *p = &g->f->params[x->attr.id];
+    bool input = p->role == PARAM_INPUT; /* as q, k and v: rows, and of keys their heads */
+    return ev_tensor(e, tile_param_arg(g->f, x->attr.id), b->rank, b->ax, b->num, !input,
+                     input && p->dims[1] == DIM_G);
 }
 
 /* ---- operations ---- */

@@ -94,7 +94,9 @@ struct ir_param {
     const char *name;
     span_t span;
     uint8_t role;                /* enum ir_role; outside shells PARAM_GIVEN, or PARAM_OUTPUT: no
-                                  * param but the tensor [B,H,n_q] that receives root lse */
+                                  * param but the tensor [B,H,n_q] that receives root lse; in what
+                                  * passes/fuse.h made, PARAM_INPUT and PARAM_OUTPUT are the
+                                  * queries, keys, values and results of the other attentions */
     uint8_t source;              /* enum ir_source */
     int64_t seed;
     uint8_t rank;

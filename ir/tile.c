@@ -272,40 +272,53 @@ tile_lse_arg(const struct ir_func *f)
     return p < 0 ? 0 : tile_param_arg(f, (uint32_t)p);
 }
 
-/* q, k, v and out, and the logarithms of the row sums, which are rows over queries. */
+bool
+tile_is_output(const struct ir_func *f, uint32_t arg)
+{
+    return arg == 3 || (arg > 3 && f->params[tile_arg_param(f, arg)].role == PARAM_OUTPUT);
+}
+
+/* q, k, v and out. */
 static const struct fixed_arg {
-    const char *name;          /* NULL: the param's */
-    int rows, cols;            /* dims; -1: one row */
-    uint8_t axes[4];
-} fixed_args[] = {
-    {"q", DIM_NQ, DIM_D, {0, 1, 2, 3}},   {"k", DIM_N, DIM_D, {0, 1, 2, 3}},
-    {"v", DIM_N, DIM_M, {0, 1, 2, 3}},    {"out", DIM_NQ, DIM_M, {0, 1, 2, 3}},
-    {NULL, -1, DIM_NQ, {0, 1, AX_UNIT, 2}},
-};
+    const char *name;
+    uint16_t rows, cols;       /* dims */
+} fixed_args[4] = {
+    {"q", DIM_NQ, DIM_D}, {"k", DIM_N, DIM_D}, {"v", DIM_N, DIM_M}, {"out", DIM_NQ, DIM_M}};
 
 struct tile_buf
 tile_arg_form(struct tile_prog *p, uint32_t arg)
 {
-    if (arg > 3 && arg != tile_lse_arg(p->func))
-        ICE("tensor params are viewed along named axes");
-    const struct fixed_arg *x = &fixed_args[arg < 4 ? arg : 4];
+    static const uint8_t matrix[4] = {0, 1, 2, 3}, row[4] = {0, 1, AX_UNIT, 2};
     tx_ref one = tx_num(p, 1);
     struct tile_buf b = {.kind = BUF_ARG, .elem = ELEM_IO, .arg = arg, .planes = one};
-    b.name = x->name ? x->name : p->func->params[tile_arg_param(p->func, arg)].name;
-    b.rows = x->rows < 0 ? one : tx_dim(p, (uint16_t)x->rows);
-    b.cols = tx_dim(p, (uint16_t)x->cols);
-    memcpy(b.axes, x->axes, sizeof b.axes);
+    if (arg < 4) {
+        const struct fixed_arg *x = &fixed_args[arg];
+        b.name = x->name;
+        b.rows = tx_dim(p, x->rows);
+        b.cols = tx_dim(p, x->cols);
+        memcpy(b.axes, matrix, sizeof b.axes);
+        return b;
+    }
+    const struct ir_param *x = &p->func->params[tile_arg_param(p->func, arg)];
+    if (x->role == PARAM_GIVEN)
+        ICE("tensor params are viewed along named axes");
+    bool is_row = x->rank == 3; /* root lse */
+    b.name = x->name;
+    b.rows = is_row ? one : tx_dim(p, x->dims[2]);
+    b.cols = tx_dim(p, x->dims[is_row ? 2 : 3]);
+    memcpy(b.axes, is_row ? row : matrix, sizeof b.axes);
     return b;
 }
 
 int
 tile_arg_find(const struct ir_func *f, const char *name)
 {
-    uint32_t lse = tile_lse_arg(f);
     for (int k = 0; k < 4; k++)
         if (!strcmp(fixed_args[k].name, name))
             return k;
-    return lse && !strcmp(f->params[tile_arg_param(f, lse)].name, name) ? (int)lse : -1;
+    int p = ir_param_find(f, name);
+    bool own_form = p >= 0 && f->params[p].rank > 0 && f->params[p].role != PARAM_GIVEN;
+    return own_form ? (int)tile_param_arg(f, (uint32_t)p) : -1;
 }
 
 uint32_t

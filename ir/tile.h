@@ -37,7 +37,7 @@ enum tile_elem {
     ELEM_TABLE
 }; /* accumulation type, tensor type, monomial table */
 /* Tensor arguments are numbered q 0, k 1, v 2, out 3, then 4 + k for the k-th param that is a
- * tensor. Written are out and the param of root lse. */
+ * tensor. Written are out and params of role PARAM_OUTPUT. */
 struct tile_buf {
     const char *name;
     uint8_t kind, elem;
@@ -102,7 +102,7 @@ struct tile_stmt {
 /* Columns that statement `scansum` spreads its sums over: the lanes of the widest vector. */
 enum { TILE_LANES = 16 };
 
-enum { TILE_MAX_VARS = 1024, TILE_MAX_BUFS = 4096, TILE_MAX_DEGREE = 16 };
+enum { TILE_MAX_VARS = 1024, TILE_MAX_BUFS = 4096, TILE_MAX_DEGREE = 16, TILE_MAX_PHASES = 8 };
 
 struct tile_prog {
     struct arena *arena;
@@ -134,7 +134,8 @@ tx_ref tx_axis(struct tile_prog *p, uint8_t axis);
 bool tx_is_num(const struct tile_prog *p, tx_ref x, int64_t *v);
 uint32_t tile_buf_add(struct tile_prog *p, const char *name, int kind, int elem, tx_ref planes,
                       tx_ref rows, tx_ref cols);
-uint32_t tile_arg(struct tile_prog *p, uint32_t arg);   /* the BUF_ARG of q, k, v, out or lse */
+/* The BUF_ARG of q, k, v, out, or of a param of another role than PARAM_GIVEN. */
+uint32_t tile_arg(struct tile_prog *p, uint32_t arg);
 /* What that is, added or not; the argument that has the name, or -1. */
 struct tile_buf tile_arg_form(struct tile_prog *p, uint32_t arg);
 int tile_arg_find(const struct ir_func *f, const char *name);
@@ -150,6 +151,8 @@ uint32_t tile_arg_param(const struct ir_func *f, uint32_t arg);
 uint32_t tile_param_arg(const struct ir_func *f, uint32_t param);
 /* The argument that receives root lse; 0: none. */
 uint32_t tile_lse_arg(const struct ir_func *f);
+/* True for arguments that are written. */
+bool tile_is_output(const struct ir_func *f, uint32_t arg);
 
 /* Calls fn for every size expression that the program uses, in the order of the textual form. */
 typedef void tile_size_fn(struct tile_prog *p, tx_ref *x, void *arg);

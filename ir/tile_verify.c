@@ -143,7 +143,7 @@ check_argument(struct checker *c, const struct tile_buf *b)
 static bool
 is_output(const struct checker *c, const struct tile_buf *b)
 {
-    return b->kind == BUF_ARG && (b->arg == 3 || (b->arg && b->arg == tile_lse_arg(c->p->func)));
+    return b->kind == BUF_ARG && tile_is_output(c->p->func, b->arg);
 }
 
 static void
@@ -426,8 +426,8 @@ check_body(struct checker *c, const struct tile_stmt *s, int depth)
     for (; s && !c->error; s = s->next) {
         if (s->op == TILE_NONE || s->op >= TILE_OP_COUNT || (s->op == TILE_phase) != (depth == 0))
             fail(c, s->span, "phases belong at the top, everything else inside one");
-        else if (depth == 0 && ++phases > ATTN_MAX_PHASES)
-            fail(c, s->span, "more than %d phases", ATTN_MAX_PHASES);
+        else if (depth == 0 && ++phases > TILE_MAX_PHASES)
+            fail(c, s->span, "more than %d phases", TILE_MAX_PHASES);
         else
             check_statement(c, s, depth);
     }

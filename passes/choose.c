@@ -85,7 +85,7 @@ set_cost(struct tile_prog *p, struct cost_ring *r, const cost_poly *area,
     const struct choose_rate *rate = choose_rate_find(rates, p->schedule);
     if (!rate)
         ICE("schedule %s has no rate", p->schedule);
-    cost_axis(r, p->func, COST_FORWARD, &algorithm);
+    cost_axis(r, p->func, COST_FORWARD, NULL, &algorithm);
     cost_poly *all = cost_poly_new(r);
     fmpq_mpoly_set(all, algorithm.q[COST_FLOPS], r->ctx);
     cost_add_mul(r, all, CHOOSE_CALL_FLOPS - 1, algorithm.q[COST_CALLS], cost_poly_num(r, 1));

@@ -137,9 +137,16 @@ struct cost {
     cost_poly *q[COST_QUANTITIES];
 };
 
-/* The cost of one entry of f, a function after the passes whose dims and params are the ring's. */
+/* What an attention that is fused with others finds done: its nodes that one of them computes, and
+ * its tensor arguments (numbered as in ir/tile.h) that one of them reads, or keeps in a cache. */
+struct cost_done {
+    const bool *node;
+    bool read[4 + IR_MAX_TENSORS], kept[4 + IR_MAX_TENSORS];
+};
+/* The cost of one entry of f, a function after the passes whose dims and params are the ring's.
+ * done: NULL, nothing is. */
 void cost_axis(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry,
-               struct cost *out);
+               const struct cost_done *done, struct cost *out);
 /* FLOPs and calls of each node that counts, in order, for a report: *nodes from the arena. */
 struct cost_line {
     ir_ref node;

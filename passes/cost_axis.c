@@ -1,6 +1,8 @@
 /* The algorithm's cost: every node of the axis IR that the output needs, once. */
 #include "passes/cost.h"
 
+#include "ir/tile.h"
+
 /* What a node reads: inputs, tensor params, something of the query head. Conditions that hide keys
  * do not count: what they hide is not computed. */
 enum { READS_Q = 1, READS_K = 2, READS_V = 4, READS_TENSOR = 8, READS_HEAD = 16 };
@@ -10,6 +12,7 @@ struct count {
     struct cost_ring *r;
     const struct ir_func *f;
     enum cost_entry entry;
+    struct cost_done done;
     uint8_t *reads;
     bool *needed;
     cost_poly *queries, *keys, *pairs; /* how many of each an entry meets, per head */
@@ -49,7 +52,7 @@ static void
 need(struct count *c, ir_ref n)
 {
     const struct ir_node *x = &c->f->nodes[n];
-    if (c->needed[n])
+    if (c->needed[n] || (c->done.node && c->done.node[n]))
         return;
     c->needed[n] = true;
     for (int k = is_masked(c, x) ? 1 : 0; k < x->nargs; k++)
@@ -57,10 +60,13 @@ need(struct count *c, ir_ref n)
 }
 
 static void
-count_init(struct count *c, struct cost_ring *r, const struct ir_func *f, enum cost_entry entry)
+count_init(struct count *c, struct cost_ring *r, const struct ir_func *f, enum cost_entry entry,
+           const struct cost_done *done)
 {
     bool step = entry != COST_FORWARD;
     *c = (struct count){.r = r, .f = f, .entry = entry};
+    if (done)
+        c->done = *done;
     c->reads = ARENA_ARRAY(r->arena, uint8_t, f->nnodes);
     c->needed = ARENA_ARRAY(r->arena, bool, f->nnodes);
     for (ir_ref n = 1; n < f->nnodes; n++)
@@ -138,7 +144,7 @@ cost_lines(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry,
 {
     struct count c;
     uint32_t n = 0;
-    count_init(&c, r, f, entry);
+    count_init(&c, r, f, entry, NULL);
     *lines = ARENA_ARRAY(r->arena, struct cost_line, f->nnodes);
     for (ir_ref k = 1; k < f->nnodes; k++)
         if (c.needed[k]) {
@@ -177,15 +183,15 @@ param_size(const struct count *c, const struct ir_param *p)
     return size;
 }
 
-/* Entries of a key and of a value of one head, of those that are read. */
+/* Entries of a key and of a value of one head, of those that are read and not done. */
 static cost_poly *
-key_width(const struct count *c)
+key_width(const struct count *c, const bool *done)
 {
     cost_poly *width = cost_poly_new(c->r);
     uint8_t reads = c->reads[c->f->root[ROOT_OUT]];
-    if (reads & READS_K)
+    if ((reads & READS_K) && !done[1])
         fmpq_mpoly_add(width, width, c->r->dim[DIM_D], c->r->ctx);
-    if (reads & READS_V)
+    if ((reads & READS_V) && !done[2])
         fmpq_mpoly_add(width, width, c->r->dim[DIM_M], c->r->ctx);
     return width;
 }
@@ -196,7 +202,7 @@ tensors(const struct count *c)
 {
     struct cost_ring *r = c->r;
     const bool *live = ir_live(c->f, r->arena);
-    const bool query = c->reads[c->f->root[ROOT_OUT]] & READS_Q;
+    const bool query = (c->reads[c->f->root[ROOT_OUT]] & READS_Q) && !c->done.read[0];
     cost_poly *all = cost_poly_new(r), *t = cost_poly_new(r), *rows = cost_poly_new(r);
     fmpq_mpoly_set(t, r->dim[DIM_M], r->ctx);
     if (query)
@@ -207,14 +213,14 @@ tensors(const struct count *c)
     /* a step over a cache reads the new token, writes it there and reads those it sees */
     fmpq_mpoly_add_si(rows, c->keys, c->entry == COST_STEP_CACHE ? 2 : 0, r->ctx);
     fmpq_mpoly_mul(rows, rows, r->dim[DIM_G], r->ctx);
-    cost_add_mul(r, t, 1, rows, key_width(c));
+    cost_add_mul(r, t, 1, rows, key_width(c, c->done.read));
     cost_add_mul(r, all, 1, t, r->dim[DIM_B]);
     bool *used = ARENA_ARRAY(r->arena, bool, c->f->nparams + 1);
     for (ir_ref n = 1; n < c->f->nnodes; n++)
         if (live[n] && c->f->nodes[n].op == IR_param)
             used[c->f->nodes[n].attr.id] = true;
     for (uint32_t k = 0; k < c->f->nparams; k++)
-        if (used[k] && c->f->params[k].rank)
+        if (used[k] && c->f->params[k].rank && !c->done.read[tile_param_arg(c->f, k)])
             fmpq_mpoly_add(all, all, param_size(c, &c->f->params[k]), r->ctx);
     return all;
 }
@@ -229,10 +235,11 @@ compares_pairs(const struct count *c)
 }
 
 void
-cost_axis(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry, struct cost *out)
+cost_axis(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry,
+          const struct cost_done *done, struct cost *out)
 {
     struct count c;
-    count_init(&c, r, f, entry);
+    count_init(&c, r, f, entry, done);
     cost_poly **q = out->q, *kept = sums(&c);
     for (int k = 0; k < COST_QUANTITIES; k++)
         q[k] = cost_poly_new(r);
@@ -256,7 +263,7 @@ cost_axis(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry, s
     fmpq_mpoly_set(q[COST_STATE], kept, r->ctx);
     if (entry == COST_STEP_CACHE) { /* all n keys and values are kept, whichever are seen */
         cost_poly *cache = cost_poly_new(r);
-        fmpq_mpoly_mul(cache, r->dim[DIM_G], key_width(&c), r->ctx);
+        fmpq_mpoly_mul(cache, r->dim[DIM_G], key_width(&c, c.done.kept), r->ctx);
         fmpq_mpoly_mul(cache, cache, r->dim[DIM_N], r->ctx);
         fmpq_mpoly_zero(q[COST_STATE], r->ctx);
         cost_add_mul(r, q[COST_STATE], ir_type_bytes[f->type], cache, r->dim[DIM_B]);

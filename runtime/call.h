@@ -35,6 +35,8 @@ ATTN_HIDDEN int call_prepare(struct call *c, const attn_kernel *kernel, int entr
                              const int64_t *dims);
 /* True if some tensor of a kernel has that dim. */
 ATTN_HIDDEN bool call_is_index(const attn_kernel *k, int dim);
+/* True for the keys and values of an attention, [B, G, n, width]: what a cache of tokens keeps. */
+ATTN_HIDDEN bool call_is_cached(const attn_kernel *k, int t);
 /* The slots of tensor t: its address, then its strides in elements. */
 ATTN_HIDDEN int64_t *call_tensor_slots(struct call *c, int t);
 /* As call_prepare, for q, k and v alone: what attn_workspace needs to know. */

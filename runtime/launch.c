@@ -442,6 +442,14 @@ call_is_index(const attn_kernel *k, int dim)
     return false;
 }
 
+bool
+call_is_cached(const attn_kernel *k, int t)
+{
+    const attn_tensor *x = &k->tensors[t];
+    return !(k->flags & ATTN_CONTRACTION) && x->role == ATTN_INPUT && x->rank == 4 &&
+           x->dims[0] == DIM_B && x->dims[1] == DIM_G && x->dims[2] == DIM_N;
+}
+
 int64_t *
 call_tensor_slots(struct call *c, int t)
 {

@@ -26,7 +26,7 @@ struct stage {
     DLTensor view[ATTN_MAX_TENSORS];
     const DLTensor *tensor[ATTN_MAX_TENSORS];
     int64_t shape[RANK], stride[RANK];            /* of the result */
-    int64_t one_head[2][2][RANK];                 /* shape and strides of keys and values */
+    int64_t one_head[ATTN_MAX_TENSORS][2][RANK];  /* shape and strides of keys and values */
     double scalar[ATTN_MAX_SCALARS];
     int64_t dims[ATTN_MAX_DIMS];
     struct call c;
@@ -133,8 +133,8 @@ gather_stage(struct whole *w, int number, char *memory, struct stage *s)
             DLTensor narrow = s->view[t];
             widen(s, &narrow, &s->view[t]);
         }
-        if ((t == 1 || t == 2) && s->view[t].ndim == RANK - 1 && own->tensors[t].rank == RANK)
-            add_head(&s->view[t], s->one_head[t - 1]);
+        if (call_is_cached(own, t) && s->view[t].ndim == RANK - 1)
+            add_head(&s->view[t], s->one_head[t]);
         s->tensor[t] = &s->view[t];
     }
     for (int i = 0; i < own->nscalars; i++)

@@ -360,11 +360,24 @@ step_sums(attn_state *s, struct call *c, const attn_kernel *kernel, attn_exec *e
     return rc;
 }
 
-/* Rows of tensor t to their places in a cache [B, G, capacity, width]. */
-static void
-append_rows(const attn_state *s, struct call *c, int t, char *cache, int64_t width, int64_t element)
+/* Bytes of the cache of tensor t, [B, G, capacity, width]; -1 if they overflow. */
+static int64_t
+cache_bytes(const attn_state *s, const struct call *c, int t)
 {
-    const int64_t *slot = call_tensor_slots(c, t), *d = c->slots;
+    const int64_t *d = c->slots, element = c->k->type == ATTN_TYPE_F64 ? 8 : 4;
+    int64_t width = d[c->k->tensors[t].dims[3]], rows, bytes;
+    if (__builtin_mul_overflow(d[DIM_B] * d[DIM_G], s->capacity, &rows) ||
+        __builtin_mul_overflow(rows, width * element, &bytes) || bytes > (int64_t)1 << 46)
+        return -1;
+    return bytes;
+}
+
+/* Rows of tensor t to their places in its cache, which the call then reads instead. */
+static void
+append_rows(const attn_state *s, struct call *c, int t, char *cache)
+{
+    const int64_t *d = c->slots, element = c->k->type == ATTN_TYPE_F64 ? 8 : 4;
+    int64_t *slot = call_tensor_slots(c, t), width = d[c->k->tensors[t].dims[3]];
     for (int64_t b = 0; b < d[DIM_B]; b++)
         for (int64_t g = 0; g < d[DIM_G]; g++)
             for (int64_t r = 0; r < d[DIM_NQ]; r++) {
@@ -373,14 +386,8 @@ append_rows(const attn_state *s, struct call *c, int t, char *cache, int64_t wid
                 memcpy(cache + to * element, (const char *)(uintptr_t)slot[0] + from * element,
                        (size_t)(width * element));
             }
-}
-
-static void
-point_to_cache(const attn_state *s, struct call *c, int t, char *cache, int64_t width)
-{
-    int64_t *slot = call_tensor_slots(c, t);
     slot[0] = (int64_t)(uintptr_t)cache;
-    slot[1] = c->slots[DIM_G] * s->capacity * width;
+    slot[1] = d[DIM_G] * s->capacity * width;
     slot[2] = s->capacity * width;
     slot[3] = width;
 }
@@ -388,23 +395,25 @@ point_to_cache(const attn_state *s, struct call *c, int t, char *cache, int64_t 
 static int
 step_cache(attn_state *s, struct call *c, const attn_kernel *kernel, attn_exec *exec)
 {
-    int64_t *d = c->slots, element = kernel->type == ATTN_TYPE_F64 ? 8 : 4, rows, bytes;
+    int64_t *d = c->slots, bytes = 0;
     int fresh;
     if (d[DIM_NQ] > s->capacity - s->position)
         return attn_fail(ATTN_E_FULL, "the cache holds %lld of %lld tokens, %lld more do not fit",
                          (long long)s->position, (long long)s->capacity, (long long)d[DIM_NQ]);
-    if (__builtin_mul_overflow(d[DIM_B] * d[DIM_G], s->capacity, &rows) ||
-        __builtin_mul_overflow(rows, (d[DIM_D] + d[DIM_M]) * element, &bytes))
-        bytes = -1;
+    for (int t = 0; t < kernel->ntensors; t++) {
+        int64_t own = call_is_cached(kernel, t) ? cache_bytes(s, c, t) : 0;
+        bytes = own < 0 || bytes < 0 ? -1 : bytes + own;
+    }
     int rc = make_memory(s, c, bytes, &fresh);
     if (rc)
         return rc;
-    char *keys = s->data, *values = keys + rows * d[DIM_D] * element;
-    append_rows(s, c, 1, keys, d[DIM_D], element);
-    append_rows(s, c, 2, values, d[DIM_M], element);
+    char *cache = s->data;
+    for (int t = 0; t < kernel->ntensors; t++)
+        if (call_is_cached(kernel, t)) {
+            append_rows(s, c, t, cache);
+            cache += cache_bytes(s, c, t);
+        }
     d[DIM_N] = s->position + d[DIM_NQ];
-    point_to_cache(s, c, 1, keys, d[DIM_D]);
-    point_to_cache(s, c, 2, values, d[DIM_M]);
     rc = call_run(c, &kernel->entries[0], NULL, exec);
     if (rc && rc != ATTN_E_ZERO_ROW) {
         if (fresh)

@@ -421,20 +421,42 @@ check_all(struct unit *u, const struct options *o, const attn_kernel *k)
     return worst;
 }
 
+/* Code of the whole where some of its stages run as one: it has the results, to the bit, of the
+ * stages one by one, which are those that the reference judges. */
+struct code {
+    struct cg_module *m;
+    struct cg_jit *jit;
+    const attn_kernel *kernel;
+};
+
+static int
+check_program(struct unit *u, const struct options *o, const attn_kernel *each)
+{
+    struct code all = {.kernel = each};
+    int rc = EXIT_OK;
+    if (unit_fuse(u, o))
+        rc = unit_jit_program(u, o, NULL, &all.m, &all.jit, &all.kernel);
+    if (rc == EXIT_OK)
+        rc = check_stages(u, o, each, all.kernel);
+    cg_jit_free(all.jit);
+    cg_free(all.m);
+    return rc;
+}
+
 int
 command_check(const struct options *o)
 {
     struct unit u;
-    struct cg_module *m = NULL;
-    struct cg_jit *jit = NULL;
-    const attn_kernel *k = NULL;
+    struct code c = {NULL, NULL, NULL};
+    struct options each = *o;
     int rc = unit_open(&u, o->inputs[0], o);
+    each.no_fuse = true;
     if (rc == EXIT_OK)
-        rc = unit_jit(&u, o, &m, &jit, &k);
+        rc = unit_jit(&u, &each, &c.m, &c.jit, &c.kernel);
     if (rc == EXIT_OK)
-        rc = u.stage ? check_stages(&u, o, k) : check_all(&u, o, k);
-    cg_jit_free(jit);
-    cg_free(m);
+        rc = u.stage ? check_program(&u, o, c.kernel) : check_all(&u, o, c.kernel);
+    cg_jit_free(c.jit);
+    cg_free(c.m);
     unit_close(&u);
     return rc;
 }

@@ -27,7 +27,9 @@ int check_results(struct unit *u, struct values *v, check_report_fn *report, voi
 /* Sizes for one run: fixed ones, then --at, then those of the row; false after a usage error. */
 bool check_sizes_for(const struct ir_func *f, const int64_t *row, const struct dim_override *at,
                      int nat, int64_t *dims);
-/* check_stages.c: every stage on what the stages before it made, then the whole against them. */
-int check_stages(struct unit *u, const struct options *o, const attn_kernel *k);
+/* check_stages.c: every stage of kernel `each` on what the stages before it made, then the whole
+ * against them, which in kernel `all` may run some of them as one. */
+int check_stages(struct unit *u, const struct options *o, const attn_kernel *each,
+                 const attn_kernel *all);
 
 #endif

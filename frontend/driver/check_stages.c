@@ -10,7 +10,8 @@
 struct run {
     struct unit *u;
     const struct options *o;
-    const attn_kernel *kernel;
+    const attn_kernel *kernel; /* every stage by itself */
+    const attn_kernel *all;    /* of the whole: some may run as one */
     struct values whole;
     attn_exec exec;
     bool first;                /* of all that is printed */
@@ -130,6 +131,7 @@ check_whole(struct run *x)
         memcpy(stages[t], w->data[t], size);
         memset(w->data[t], 0xff, size);
     }
+    w->kernel = x->all;
     int rc = values_launch(w, &x->exec) ? EXIT_DIAG : EXIT_OK;
     if (rc != EXIT_OK)
         fprintf(stderr, "attnc: %s\n", attn_message());
@@ -170,10 +172,10 @@ check_one(struct run *x, const int64_t *dims)
 }
 
 int
-check_stages(struct unit *u, const struct options *o, const attn_kernel *k)
+check_stages(struct unit *u, const struct options *o, const attn_kernel *k, const attn_kernel *all)
 {
     static const int64_t at_row[DIM_USER] = {1, 2, 1, 256, 256, 64, 64};
-    struct run x = {.u = u, .o = o, .kernel = k, .first = true,
+    struct run x = {.u = u, .o = o, .kernel = k, .all = all, .first = true,
                     .exec = {.threads = (int)o->threads}};
     struct dim_override at[MAX_LIST];
     int nat, worst = EXIT_OK;

@@ -119,6 +119,7 @@ void
 unit_close(struct unit *u)
 {
     diag_on_ice(NULL, NULL);
+    fuse_free(&u->fusion);
     for (int k = 0; u->stage && k < u->program.graph->nstages; k++)
         free_functions(&u->stage[k]);
     free_functions(u);
@@ -411,13 +412,35 @@ no_steps(struct unit *u)
     return attention ? NULL : "no stage is an attention";
 }
 
+bool
+unit_fuse(struct unit *u, const struct options *o)
+{
+    struct tile_prog *runs[GRAPH_MAX_STAGES] = {NULL};
+    for (int k = 0; k < u->program.graph->nstages && !o->no_fuse; k++) {
+        const struct unit *s = &u->stage[k]; /* what is streamed, and nothing else */
+        bool chooses = s->direct_prog && s->direct_prog->cost;
+        if (!s->func->contraction && !s->step && !chooses && !strcmp(s->prog->schedule, "stream"))
+            runs[k] = s->prog;
+    }
+    fuse_stages(u->arena, u->program.graph, runs, &u->fusion);
+    for (int k = 0; k < u->fusion.graph->nstages; k++) {
+        span_t at;
+        const char *bad = u->fusion.prog[k] ? tile_verify(u->fusion.prog[k], u->arena, &at) : NULL;
+        if (bad)
+            ICE("fused %s: %s", u->fusion.graph->stage[k]->name, bad);
+    }
+    return u->fusion.graph->nstages < u->program.graph->nstages;
+}
+
 static int
 schedule_stages(struct unit *u, const struct options *o)
 {
     int rc = each_stage(u, o, unit_schedule);
-    if (rc == EXIT_OK)
-        u->no_step = no_steps(u);
+    if (rc != EXIT_OK)
+        return rc;
+    u->no_step = no_steps(u);
     u->stepping = u->no_step ? STEP_NONE : STEP_CACHE;
+    unit_fuse(u, o);
     return rc;
 }
 
@@ -494,9 +517,13 @@ unit_build(struct unit *u)
     u->cg.stepping = unit_stepping(u);
     if (u->stage) {
         struct cg_stage stages[GRAPH_MAX_STAGES];
-        for (int k = 0; k < u->program.graph->nstages; k++)
-            stages[k] = entries_of(&u->stage[k]);
-        return cg_build_graph(u->arena, u->program.graph, stages, &u->cg);
+        const struct fusion *f = &u->fusion;
+        for (int k = 0; k < f->graph->nstages; k++) {
+            stages[k] = entries_of(&u->stage[f->from[k]]);
+            if (f->prog[k])
+                stages[k].progs[0] = f->prog[k];
+        }
+        return cg_build_graph(u->arena, f->graph, stages, &u->cg);
     }
     struct cg_stage s = entries_of(u);
     return cg_build(u->arena, s.progs, s.nprogs, &u->cg);

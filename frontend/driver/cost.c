@@ -28,7 +28,7 @@ add_row(struct cost_program *p, const char *form, struct ir_func *f, struct tile
     row->schedule = prog->schedule;
     row->label = form && !strcmp(form, "direct") ? arena_printf(p->u.arena, "%s direct", f->name)
                                                  : f->name;
-    cost_axis(&p->ring, f, kind, &row->raw);
+    cost_axis(&p->ring, f, kind, NULL, &row->raw);
     for (int k = 0; k < COST_QUANTITIES; k++)
         row->cost.q[k] = cost_with_areas(p, row->raw.q[k]);
     row->tiles.why = "not asked for";

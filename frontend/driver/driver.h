@@ -5,6 +5,7 @@
 
 #include "codegen/codegen.h"
 #include "frontend/frontend.h"
+#include "passes/fuse.h"
 #include "passes/passes.h"
 #include "passes/schedule.h"
 
@@ -28,7 +29,7 @@ struct options {
     struct option_list define, at;
     long step, rounds, seconds, threads, seed, opt, query_tile, key_tile, chunk, feature_block;
     bool json, csv, direct, calibrate, print_changed, check_each, time_passes, stats, remarks,
-        verbose, help, help_ops, help_passes, version;
+        verbose, no_fuse, help, help_ops, help_passes, version;
 };
 
 struct command {
@@ -64,6 +65,7 @@ struct unit {
     struct compiled program;        /* as the frontend made it */
     struct unit *stage;            /* of a program of stages: program.graph->nstages units that
                                     * share arenas and source; func is the shell then */
+    struct fusion fusion;          /* of these, scheduled: the stages that run as one */
     const struct asserts *asserts;
     int nproven;
     struct tile_prog *prog;        /* entry forward */
@@ -84,6 +86,8 @@ int unit_open(struct unit *u, const char *path, const struct options *o);
 int unit_lower(struct unit *u, const struct options *o);     /* to the axis IR, assertions proven */
 int unit_passes(struct unit *u, const struct options *o);
 int unit_schedule(struct unit *u, const struct options *o);
+/* Which stages run as one: part of unit_schedule, and for when none do yet. True if some do. */
+bool unit_fuse(struct unit *u, const struct options *o);
 /* From an open unit to its schedules. */
 int unit_prepare(struct unit *u, const struct options *o);
 /* Makes u->direct and u->direct_prog of a program that is kernelized (and read as source), by the

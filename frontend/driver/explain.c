@@ -157,6 +157,12 @@ explain_stages(struct cost_program *p, explain_fn *fn, void *arg)
         explain_each(&stage, fn, arg);
     }
     fn(arg, NULL, u->func->name, "whole");
+    t.section = "fused";
+    for (int k = 0; k < u->fusion.graph->nstages; k++) {
+        const char *names, *what = u->fusion.prog[k] ? explain_fused(&p->u, k, &names) : NULL;
+        if (what)
+            line(&t, names, what);
+    }
     t.section = "token by token";
     line(&t, "step", u->no_step ? arena_printf(u->arena, "none: %s", u->no_step)
                                 : "each token by itself; the attentions keep what they need");

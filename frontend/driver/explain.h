@@ -9,6 +9,10 @@
 typedef void explain_fn(void *arg, const char *section, const char *label, const char *value);
 void explain_each(struct cost_program *p, explain_fn *fn, void *arg);
 
+/* explain_fused.c: what the stages have in common that run as stage `into` of u->fusion.graph, and
+ * their names. */
+const char *explain_fused(struct unit *u, int into, const char **names);
+
 /* explain_html.c: --html=FILE, one page for all inputs. */
 int explain_html(const struct options *o);
 

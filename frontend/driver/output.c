@@ -204,13 +204,19 @@ put_text(struct unit *u, enum stage stage, struct str *out)
         }
 }
 
-/* Every stage of a program after the other. */
+/* Every stage of a program after the other: of tiles, as they run. */
 static void
 put_stages(struct unit *u, enum stage stage, struct str *out)
 {
-    for (int k = 0; k < u->program.graph->nstages; k++) {
-        str_printf(out, "%s# stage %s\n", k ? "\n" : "", u->program.graph->stage[k]->name);
-        put_text(&u->stage[k], stage, out);
+    const struct fusion *f = &u->fusion;
+    const struct graph *g = f->graph ? f->graph : u->program.graph;
+    for (int k = 0; k < g->nstages; k++) {
+        bool fused = f->graph && f->prog[k];
+        str_printf(out, "%s# stage%s %s\n", k ? "\n" : "", fused ? "s" : "", g->stage[k]->name);
+        if (fused)
+            tile_print((const struct tile_prog *const[]){f->prog[k], NULL}, out);
+        else
+            put_text(&u->stage[f->graph ? f->from[k] : k], stage, out);
     }
 }
 
