@@ -355,10 +355,14 @@ static int
 make_indexed(struct graph_build *b, struct graph_tensor *t)
 {
     uint16_t dims[IR_MAX_RANK];
-    int rank, block = t->scope;
+    int rank, same, block = t->scope;
     struct graph_stage *s = graph_new_stage(b, t->name, t->by->span);
-    if (!s || !graph_index_stage(b, t->by, block, s, dims, &rank))
+    if (!s || !graph_index_stage(b, t->by, block, s, dims, &rank, &same))
         return -1;
+    if (same >= 0 && t->by->kind != AST_ST_OUTPUT) {
+        ir_func_free(s->f);
+        return same;
+    }
     int p = graph_result_param(b, t, dims, rank);
     s->name = b->g->shell->params[p].name;
     graph_finish_stage(b, s, p);

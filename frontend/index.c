@@ -562,7 +562,7 @@ judge_statement(struct graph_build *b, const struct ast_stmt *st, struct index_s
 
 bool
 graph_index_stage(struct graph_build *b, const struct ast_stmt *st, int block,
-                  struct graph_stage *stage, uint16_t *dims, int *rank)
+                  struct graph_stage *stage, uint16_t *dims, int *rank, int *same)
 {
     struct index_scope x = {.b = b, .block = block, .stage = stage};
     struct graph_stage fresh = *stage;
@@ -590,5 +590,6 @@ graph_index_stage(struct graph_build *b, const struct ast_stmt *st, int block,
     *rank = x.left;
     for (int k = 0; k < x.left; k++)
         dims[k] = (uint16_t)x.dim[k];
+    *same = graph_same(b, stage, x.axis, dims, *rank);
     return true;
 }

@@ -45,10 +45,10 @@ cases = [
     (x + "output y[b,i,f] = x[b,i,f] * D;", "no input or param tells the size of D", 46),
     ("input x[a,b,c,d,e]; output y[a,b,c,d] = x[a,b,c,d,e];", "statements read tensors of up to 4", 41),
     ("".join(f"input x{k}[D{k}]; " for k in range(70)) + "output y[a] = x0[a];", "more than 64 dimensions", None),
-    (x + "t0[b,i,f] = x[b,i,f]; " + "".join(f"t{k}[b,i,f] = t{k-1}[b,i,f]; " for k in range(1, 70))
+    (x + "t0[b,i,f] = x[b,i,f]; " + "".join(f"t{k}[b,i,f] = t{k-1}[b,i,f] + 1; " for k in range(1, 70))
      + "output y[b,i,f] = t69[b,i,f];", "more than 64 statements", None),
-    (x + "t0[b,i,f] = x[b,i,f]; " + "".join(f"t{k}[b,i,f] = t{k-1}[b,i,f]; " for k in range(1, 50))
-     + "output y[b,i,f] = t49[b,i,f];", "52 tensors, with those in between; the limit is 40", None),
+    (x + "t0[b,i,f] = x[b,i,f]; " + "".join(f"t{k}[b,i,f] = t{k-1}[b,i,f] + 1; " for k in range(1, 50))
+     + "output y[b,i,f] = t49[b,i,f];", "51 tensors, with those in between; the limit is 40", None),
     (x + "output y[b,i] = " + "*".join(f"exp(x[b,i,f]+{k})" for k in range(300)) + ";", "a product of more than 256", None),
     ("attention a { let s = q·k; let s = 2; sim = s; } output = a;", "the name 's' is already defined", 32),
     ("attention a { let exp(x) = x; sim = 1; } output = a;", "the name 'exp' is a built-in function", 19),
