@@ -65,8 +65,8 @@ struct graph_tensor *graph_find(struct graph_build *b, const char *name, int blo
 int graph_make(struct graph_build *b, struct graph_tensor *t);
 /* Reports a tensor that is defined by itself. */
 void graph_circle(struct graph_build *b, const struct graph_tensor *t);
-/* The statement `name[...] = expr` as a stage; its tensor's dims in dims; in *same the shell's param
- * that holds all of it already, or -1. False after errors. */
+/* The statement `name[...] = expr` as a stage; its tensor's dims in dims; in *same the param of the
+ * shell that holds all of it already, or -1. False after errors. */
 bool graph_index_stage(struct graph_build *b, const struct ast_stmt *st, int block,
                        struct graph_stage *stage, uint16_t *dims, int *rank, int *same);
 /* graph_same.c: that param, of a stage whose result runs over these axes and dims: a tensor that it
