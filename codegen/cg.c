@@ -294,16 +294,31 @@ cg_prefetch(struct cg *g, val addr, bool write, int near)
     cg_call_intrinsic(g, "llvm.prefetch", &g->ptr, 1, args, 4);
 }
 
+/* The lanes of v from `half` on, in front. */
+static val
+upper_lanes(struct cg *g, val v, int half)
+{
+    val idx[64];
+    for (int k = 0; k < g->vl; k++)
+        idx[k] = LLVMConstInt(g->i32, (unsigned)(k < half ? k + half : k), 0);
+    return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(g->vec),
+                                  LLVMConstVector(idx, (unsigned)g->vl), "");
+}
+
 val
 cg_hsum(struct cg *g, val v)
 {
+    for (int half = g->vl / 2; half >= 1; half /= 2)
+        v = LLVMBuildFAdd(g->b, v, upper_lanes(g, v, half), "");
+    return LLVMBuildExtractElement(g->b, v, LLVMConstInt(g->i32, 0, 0), "");
+}
+
+val
+cg_hmax(struct cg *g, val v, LLVMRealPredicate than)
+{
     for (int half = g->vl / 2; half >= 1; half /= 2) {
-        val idx[64];
-        for (int k = 0; k < g->vl; k++)
-            idx[k] = LLVMConstInt(g->i32, (unsigned)(k < half ? k + half : k), 0);
-        val s = LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(g->vec),
-                                       LLVMConstVector(idx, (unsigned)g->vl), "");
-        v = LLVMBuildFAdd(g->b, v, s, "");
+        val u = upper_lanes(g, v, half);
+        v = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, than, u, v, ""), u, v, "");
     }
     return LLVMBuildExtractElement(g->b, v, LLVMConstInt(g->i32, 0, 0), "");
 }

@@ -84,6 +84,8 @@ val cg_fma(struct cg *g, val a, val b, val c);          /* a*b + c, fused where 
 val cg_mask(struct cg *g, val count);
 val cg_gather(struct cg *g, val base, val index_vec64, val mask);
 val cg_hsum(struct cg *g, val v);                       /* sum of lanes, in a fixed tree order */
+/* The lane that compares so to all others, none of which is NaN. */
+val cg_hmax(struct cg *g, val v, LLVMRealPredicate than);
 /* Asks for the line of an address, which may be none; near: 3 for all caches, 2 for the second. */
 void cg_prefetch(struct cg *g, val addr, bool write, int near);
 val cg_call_intrinsic(struct cg *g, const char *name, LLVMTypeRef *ov, unsigned nov, val *args,

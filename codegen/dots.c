@@ -1,6 +1,7 @@
 /* Scores of few queries: C = A B', dot products of rows, lanes along the rows.
  *
  *     dots(c, ldc, a, lda, b, ldb, m, n, k)      c[i,j] = sum over p of a[i*lda + p] b[j*ldb + p]
+ *     dots_turned                                c[j,i] =
  *
  * With one query per head, or one per head of a group, the vectors of `matmul` would be mostly
  * empty. Here the rows of A (keys, streamed from memory) and of B (queries) are read in whole
@@ -10,8 +11,13 @@
 
 enum { QUERIES = 4, UNROLL = 4, DOTS_ARGS = 9 };
 
+/* Rows of A that several of B meet are asked for so many rows before: there is time between loads.
+ * With one of B the loads are all there is to do, and asking for more takes their place. */
+enum { AHEAD = 128 };
+
 struct dots_args {
     val c, ldc, a, lda, b, ldb, m, n, k;
+    bool turned;
 };
 
 /* Sums of neighbouring lanes of x, then of y. */
@@ -47,12 +53,19 @@ sum_lanes(struct cg *g, val *acc, int n)
     }
 }
 
-/* The sums of n accumulators, to memory one after another. */
+/* The sums of n accumulators, to memory one after another, or `apart` elements from each other. */
 static void
-store_sums(struct cg *g, val *acc, int n, val at)
+store_sums(struct cg *g, val *acc, int n, val at, val apart)
 {
     val lanes[64];
     sum_lanes(g, acc, n);
+    for (int k = 0; k < n && apart; k++) {
+        val lane = LLVMConstInt(g->i32, (unsigned)(k % g->vl), 0);
+        val sum = LLVMBuildExtractElement(g->b, acc[k / g->vl], lane, "");
+        LLVMBuildStore(g->b, sum, cg_at(g, at, cg_mul(g, apart, cg_i(g, k))));
+    }
+    if (apart)
+        return;
     for (int k = 0; k < n; k += g->vl) {
         int count = n - k < g->vl ? n - k : g->vl;
         for (int i = 0; i < count; i++)
@@ -80,6 +93,9 @@ add_products(struct cg *g, const struct line *k, int vectors, val mask)
     val at = LLVMBuildLoad2(g->b, g->ptr, k->a, ""), bt = LLVMBuildLoad2(g->b, g->ptr, k->b, "");
     for (int v = 0; v < vectors; v++) {
         val on = cg_i(g, (int64_t)v * g->vl), a = cg_load_lanes(g, cg_at(g, at, on), mask);
+        if (k->cols == QUERIES && v * g->vl * g->esize % CG_PAD == 0)
+            cg_prefetch(g, cg_at(g, at, cg_add(g, on, cg_mul(g, k->x->lda, cg_i(g, AHEAD)))), false,
+                        2);
         for (int j = 0; j < k->cols; j++) {
             val row = cg_at(g, bt, cg_mul(g, k->x->ldb, cg_i(g, j)));
             val b = cg_load_lanes(g, cg_at(g, row, on), mask);
@@ -113,19 +129,21 @@ line(struct cg *g, const struct dots_args *x, val i, val j, int cols)
     cg_fi(g, rest);
     for (int c = 0; c < cols; c++)
         sum[c] = cg_load(g, g->vec, k.acc[c]);
-    store_sums(g, sum, cols, cg_at(g, x->c, cg_add(g, cg_mul(g, i, x->ldc), j)));
+    val at = x->turned ? cg_add(g, cg_mul(g, j, x->ldc), i) : cg_add(g, cg_mul(g, i, x->ldc), j);
+    store_sums(g, sum, cols, cg_at(g, x->c, at), x->turned ? x->ldc : NULL);
 }
 
 static val
-build_dots(struct cg *g)
+build_dots(struct cg *g, bool turned)
 {
     LLVMTypeRef p = g->ptr, i = g->i64, par[DOTS_ARGS] = {p, i, p, i, p, i, i, i, i};
     LLVMBasicBlockRef back;
-    val outer, q[DOTS_ARGS], fn = cg_open_function(g, "dots", par, DOTS_ARGS, &outer, &back);
+    const char *name = turned ? "dots_turned" : "dots";
+    val outer, q[DOTS_ARGS], fn = cg_open_function(g, name, par, DOTS_ARGS, &outer, &back);
     if (!back)
         return fn;
     LLVMGetParams(fn, q);
-    struct dots_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8]};
+    struct dots_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], turned};
     val zero = cg_i(g, 0), one = cg_i(g, 1), four = cg_i(g, QUERIES);
     struct cg_loop row = cg_loop(g, zero, x.m, one);
     struct cg_loop l = cg_loop(g, zero, cg_sub(g, x.n, cg_sub(g, four, one)), four);
@@ -139,14 +157,17 @@ build_dots(struct cg *g)
     return fn;
 }
 
+/* What comes from memory is A: of a tile and an argument, that is the argument. */
 void
 cg_tile_dots(struct cg *g, const struct tile_stmt *s)
 {
-    val zero = cg_i(g, 0), fn = build_dots(g);
     const tile_view *v = s->v;
+    bool turned = g->p->bufs[v[2].buf].kind == BUF_ARG && g->p->bufs[v[1].buf].kind != BUF_ARG;
+    const tile_view *a = &v[turned ? 2 : 1], *b = &v[turned ? 1 : 2];
+    val zero = cg_i(g, 0), fn = build_dots(g, turned);
     val args[DOTS_ARGS] = {cg_view_addr(g, &v[0], zero, zero), cg_view_ld(g, &v[0]),
-                           cg_view_addr(g, &v[1], zero, zero), cg_view_ld(g, &v[1]),
-                           cg_view_addr(g, &v[2], zero, zero), cg_view_ld(g, &v[2]),
-                           cg_tx(g, v[0].rows), cg_tx(g, v[0].cols), cg_tx(g, v[1].cols)};
+                           cg_view_addr(g, a, zero, zero), cg_view_ld(g, a),
+                           cg_view_addr(g, b, zero, zero), cg_view_ld(g, b),
+                           cg_tx(g, a->rows), cg_tx(g, b->rows), cg_tx(g, v[1].cols)};
     LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, DOTS_ARGS, "");
 }

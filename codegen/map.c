@@ -209,12 +209,7 @@ cg_tile_minmax(struct cg *g, const struct tile_stmt *s)
     cg_end(g, &l);
     val nan = cg_hsum(g, cg_load(g, g->vec, j.nan));
     for (int k = 0; k < 2; k++) {
-        val v = cg_load(g, g->vec, j.acc[k]), r = NULL;
-        for (int lane = 0; lane < g->vl; lane++) {
-            val x = LLVMBuildExtractElement(g->b, v, LLVMConstInt(g->i32, (unsigned)lane, 0), "");
-            val take = r ? LLVMBuildFCmp(g->b, k ? LLVMRealOGT : LLVMRealOLT, x, r, "") : NULL;
-            r = r ? LLVMBuildSelect(g->b, take, x, r, "") : x;
-        }
+        val v = cg_load(g, g->vec, j.acc[k]), r = cg_hmax(g, v, k ? LLVMRealOGT : LLVMRealOLT);
         cg_store(g, LLVMBuildFAdd(g->b, r, nan, ""),
                  cg_view_addr(g, &s->v[0], cg_i(g, 0), cg_i(g, k)));
     }
@@ -266,12 +261,7 @@ cg_tile_rowmax(struct cg *g, const struct tile_stmt *s)
     struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_tx(g, s->rows), cg_i(g, 1));
     struct rowsum_job j = {s, l.iv, cg_var(g, g->vec, cg_splat_f(g, -__builtin_inf()))};
     cg_columns(g, cg_tx(g, s->cols), rowmax_column, &j);
-    val v = cg_load(g, g->vec, j.acc), most = NULL;
-    for (int lane = 0; lane < g->vl; lane++) {
-        val x = LLVMBuildExtractElement(g->b, v, LLVMConstInt(g->i32, (unsigned)lane, 0), "");
-        val take = most ? LLVMBuildFCmp(g->b, LLVMRealOGT, x, most, "") : NULL;
-        most = most ? LLVMBuildSelect(g->b, take, x, most, "") : x;
-    }
+    val most = cg_hmax(g, cg_load(g, g->vec, j.acc), LLVMRealOGT);
     cg_store(g, most, cg_view_addr(g, &s->v[0], cg_i(g, 0), l.iv));
     cg_end(g, &l);
 }

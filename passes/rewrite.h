@@ -80,6 +80,6 @@ bool passes_agree(const struct ir_func *a, const struct ir_func *b, const int64_
                   uint64_t seed, const char **why);
 
 pass_fn pass_shapes, pass_fold, pass_cse, pass_approximate, pass_expand, pass_kernelize,
-    pass_reassociate, pass_online, pass_positivity;
+    pass_reassociate, pass_online, pass_positivity, pass_reciprocal;
 
 #endif

@@ -133,6 +133,16 @@ local_tile(struct sched *s, const char *what, bool kept, tx_ref max_rows, tx_ref
 
 /* ---- held nodes ---- */
 
+tile_view
+local_pairs(struct sched *s, const char *what)
+{
+    tx_ref zero = tx_num(s->p, 0);
+    if (s->queries == QUERIES_FEW)
+        return view_of(local_buf(s, what, tx_num(s->p, FEW_QUERIES), s->max_nj), zero, zero, s->ni,
+                       s->nj, zero);
+    return view_of(local_buf(s, what, s->max_nj, s->max_ni), zero, zero, s->nj, s->ni, zero);
+}
+
 void
 sched_start(struct sched *s, struct stmt_list *mixed)
 {

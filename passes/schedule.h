@@ -30,6 +30,9 @@ struct stmt_list {
 
 enum { SCHED_MAX_HELD = 2048, SCHED_MAX_TURNED = 64 };
 
+/* Up to so many queries, vectors over queries would be mostly empty. */
+enum { FEW_QUERIES = 8 };
+
 struct sched {
     struct tile_prog *p;
     struct ir_func *f;
@@ -52,6 +55,9 @@ struct sched {
                                        * depend; 0: at[1] */
     struct kept_keys *kept;           /* of schedule stream; NULL: key vectors are made per tile */
     int names;                        /* counter for buffer names */
+    /* What tiles of pairs are made for: few queries, down with the keys across, or many, across; or
+     * any number, across. */
+    enum { QUERIES_ANY, QUERIES_FEW, QUERIES_MANY } queries;
     bool whole_gates;                 /* gates are those of all tokens, in shared buffers that
                                        * schedule_gates fills; else of the key tile, which ends with
                                        * the last query */
@@ -90,6 +96,9 @@ uint32_t local_buf(struct sched *s, const char *what, tx_ref rows, tx_ref cols);
 tile_view local_tile(struct sched *s, const char *what, bool kept, tx_ref max_rows, tx_ref max_cols,
                      tx_ref rows, tx_ref cols);
 
+/* A fresh tile of the pairs at hand: [keys, queries], or of few queries [queries, keys]. */
+tile_view local_pairs(struct sched *s, const char *what);
+
 /* A fresh place for tiles: nothing is held, both sides' lists are empty. */
 void sched_start(struct sched *s, struct stmt_list *mixed);
 
@@ -124,9 +133,11 @@ tile_view kept_tile(struct sched *s, ir_ref node, uint8_t axis);
 /* Appends the phase that makes them. Nothing is held afterwards. */
 void kept_phase(struct sched *s, uint32_t var_b, struct stmt_list *phases);
 
-/* Fills and holds a tile [keys, queries] of a sum over a vector axis that pairs both sides.
- * (schedule_pairs.c) */
+/* Fills and holds a tile [keys, queries], of few queries [queries, keys], of a sum over a vector
+ * axis that pairs both sides. (schedule_pairs.c) */
 void schedule_pair_sum(struct sched *s, ir_ref n);
+/* True if n pairs queries and keys by dot products alone, which few queries need. */
+bool schedule_pairs_are_dots(struct sched *s, ir_ref n);
 /* Fills and holds a tile [keys, queries] of a decay, or of a sum over a vector axis of a decay
  * times vectors of either side; false if n is no such sum. (schedule_decay.c) */
 bool schedule_decay(struct sched *s, ir_ref n);

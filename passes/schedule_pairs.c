@@ -2,9 +2,6 @@
  * that pairs a query vector with a key vector. */
 #include "passes/schedule.h"
 
-/* Up to so many queries, a matrix product over lanes of queries wastes more than it saves. */
-enum { FEW_QUERIES = 8 };
-
 tile_view
 schedule_transposed(struct sched *s, ir_ref node, uint8_t axis)
 {
@@ -70,25 +67,56 @@ hold_pair_vectors(struct sched *s, ir_ref n, uint8_t axis)
         hold_pair_vectors(s, s->f->nodes[n].arg[k], axis);
 }
 
+bool
+schedule_pairs_are_dots(struct sched *s, ir_ref n)
+{
+    const struct ir_node x = s->f->nodes[n];
+    ir_ref qv, kv;
+    if (ir_side_of(s->f, n) != SIDE_MIXED || x.nargs == 0)
+        return true;
+    if (!(ir_ops[x.op].props & IRP_ELEM))
+        return x.op == IR_rsum && dot_operands(s, x.arg[0], &qv, &kv);
+    for (int k = 0; k < x.nargs; k++)
+        if (!schedule_pairs_are_dots(s, x.arg[k]))
+            return false;
+    return true;
+}
+
+/* The same product of few queries, whose vectors lie along the axis. */
+static struct tile_stmt *
+dots_new(struct sched *s, tile_view dst, tile_view rows, tile_view columns)
+{
+    struct tile_stmt *d = tile_stmt_new(s->p, TILE_dots);
+    d->v[0] = dst;
+    d->v[1] = rows;
+    d->v[2] = columns;
+    return d;
+}
+
 /* dst = the products of key and query vectors; neutral or one-sided factors without the axis are
- * spread over it by the tiles. Of few queries, dots: their vectors lie along the axis. */
+ * spread over it by the tiles. */
 static void
 add_dots(struct sched *s, tile_view dst, ir_ref qv, ir_ref kv, uint8_t axis)
 {
     struct tile_prog *p = s->p;
     struct tile_stmt *z = tile_stmt_new(p, TILE_zero), *m = tile_stmt_new(p, TILE_matmul);
     bool direct = s->f->nodes[kv].op == IR_input && s->f->acc == s->f->type;
+    tile_view keys = direct ? view_arg(s, 1, s->at[3], s->nj) : vector_tile(s, kv, axis);
+    if (s->queries == QUERIES_FEW) {
+        stmt_add(s->mixed, dots_new(s, dst, vector_tile(s, qv, axis), keys));
+        return;
+    }
     z->v[0] = m->v[0] = dst;
     m->v[2] = schedule_transposed(s, qv, axis);
-    m->v[1] = direct ? view_arg(s, 1, s->at[3], s->nj) : vector_tile(s, kv, axis);
+    m->v[1] = keys;
     struct stmt_list many = {0}, few = {0};
     stmt_add(&many, z);
     stmt_add(&many, m);
-    struct tile_stmt *d = tile_stmt_new(p, TILE_dots);
-    d->v[0] = dst;
-    d->v[1] = m->v[1];
-    d->v[2] = vector_tile(s, qv, axis);
-    stmt_add(&few, d);
+    if (s->queries == QUERIES_MANY) {
+        stmt_splice(s->mixed, &many);
+        return;
+    }
+    stmt_add(&few, dots_new(s, dst, keys, vector_tile(s, qv, axis)));
     stmt_add(s->mixed, stmt_if(s, s->ni, tx_num(p, FEW_QUERIES + 1), &few));
     stmt_add(s->mixed, stmt_if(s, tx_num(p, FEW_QUERIES), s->ni, &many));
 }
@@ -101,13 +129,14 @@ schedule_pair_sum(struct sched *s, ir_ref n)
         return;
     if (x.op != IR_rsum)
         ICE("op %s over pairs of tokens is not scheduled", ir_ops[x.op].name);
-    tx_ref zero = tx_num(s->p, 0);
     uint8_t axis = x.attr.axis;
-    uint32_t buf = local_buf(s, "s", s->max_nj, s->max_ni);
-    tile_view dst = view_of(buf, zero, zero, s->nj, s->ni, zero);
+    bool few = s->queries == QUERIES_FEW;
+    tile_view dst = local_pairs(s, "s");
     ir_ref qv, kv;
     if (dot_operands(s, x.arg[0], &qv, &kv)) {
         add_dots(s, dst, qv, kv, axis);
+    } else if (few) {
+        ICE("few queries that are paired by more than dot products");
     } else {
         hold_pair_vectors(s, x.arg[0], axis);
         struct tile_stmt *m = map_new(s, TILE_mixsum, dst, x.arg[0], AX_j, AX_i, s->nj, s->ni);
@@ -115,6 +144,6 @@ schedule_pair_sum(struct sched *s, ir_ref n)
         m->depth = tx_axis(s->p, axis);
         stmt_add(s->mixed, m);
     }
-    hold(s, n, dst, AX_j, AX_i);
+    hold(s, n, dst, few ? AX_i : AX_j, few ? AX_j : AX_i);
 }
 

@@ -37,6 +37,7 @@ struct key_sum {
 struct stream {
     struct sched s;
     ir_ref mask, one;
+    bool dots;             /* queries and keys meet in dot products alone */
     struct key_sum sum[MAX_SUMS];
     int nsums;
     uint32_t var_b, var_i;
@@ -159,7 +160,9 @@ emit_running_max(struct stream *st, const struct key_sum *ks, bool full)
     ir_ref score = where_visible(st, ks->weight, full);
     tile_view t = view_of(local_buf(s, "tmax", one, s->max_ni), zero, zero, one, s->ni, zero);
     tile_view alpha = view_of(local_buf(s, "scale", one, s->max_ni), zero, zero, one, s->ni, zero);
-    struct tile_stmt *m = map_new(s, TILE_colmax, t, score, AX_j, AX_i, s->nj, s->ni);
+    struct tile_stmt *m = s->queries == QUERIES_FEW
+                              ? map_new(s, TILE_rowmax, t, score, AX_i, AX_j, s->ni, s->nj)
+                              : map_new(s, TILE_colmax, t, score, AX_j, AX_i, s->nj, s->ni);
     stmt_add(s->mixed, m);
     struct tile_stmt *r = stmt_v(st, TILE_running, sum_view(st, ks), t);
     r->v[2] = alpha;
@@ -174,19 +177,34 @@ emit_running_max(struct stream *st, const struct key_sum *ks, bool full)
     hold(s, ks->node, sum_view(st, ks), AX_UNIT, AX_i);
 }
 
+/* The weights w of few queries: rows are summed from the tile, if there is one. */
+static void
+emit_few_weights(struct sched *s, ir_ref w, tile_view tile, tile_view row)
+{
+    if (tile.buf) {
+        stmt_add(s->mixed, map_new(s, TILE_map, tile, w, AX_i, AX_j, s->ni, s->nj));
+        hold(s, w, tile, AX_i, AX_j);
+    }
+    if (row.buf)
+        stmt_add(s->mixed, map_new(s, TILE_rowsum, row, w, AX_i, AX_j, s->ni, s->nj));
+}
+
 /* The weights of one sum as a tile, with the row sum if another sum has the same weights. */
 static tile_view
 emit_weights(struct stream *st, const struct key_sum *ks, bool full)
 {
     struct sched *s = &st->s;
-    tx_ref zero = tx_num(s->p, 0);
     ir_ref w = where_visible(st, ks->weight, full);
     tile_view tile = {0}, row = {0};
     if (ks->values)
-        tile = view_of(local_buf(s, "p", s->max_nj, s->max_ni), zero, zero, s->nj, s->ni, zero);
+        tile = local_pairs(s, "p");
     for (int k = 0; k < st->nsums; k++)
         if (!st->sum[k].values && !st->sum[k].maximum && st->sum[k].weight == ks->weight)
             row = sum_view(st, &st->sum[k]);
+    if (s->queries == QUERIES_FEW) {
+        emit_few_weights(s, w, tile, row);
+        return tile;
+    }
     struct tile_stmt *m = map_new(s, row.buf ? TILE_mapsum : TILE_map, tile, w, AX_j, AX_i, s->nj,
                                   s->ni);
     m->v[1] = row;
@@ -207,7 +225,7 @@ emit_values(struct stream *st, const struct key_sum *ks, tile_view p, tile_view 
     }
     struct tile_stmt *m = stmt_v(st, TILE_matmul, sum_view(st, ks), p);
     m->v[2] = clean;
-    m->num[0] = 1;
+    m->num[0] = s->queries != QUERIES_FEW;
     stmt_add(s->mixed, m);
     if (!full) {
         struct tile_stmt *x = stmt_v(st, TILE_patch, sum_view(st, ks), p);
@@ -223,10 +241,8 @@ emit_seen(struct stream *st)
 {
     struct sched *s = &st->s;
     struct ir_func *f = s->f;
-    tx_ref zero = tx_num(s->p, 0);
     ir_ref w = ir_select(f, st->mask, st->one, ir_const_i(f, 0, 1, nowhere), nowhere);
-    tile_view tile = view_of(local_buf(s, "m", s->max_nj, s->max_ni), zero, zero, s->nj, s->ni,
-                             zero);
+    tile_view tile = local_pairs(s, "m");
     tile_view row = {0};
     for (int k = 0; k < st->nsums; k++)
         if (st->sum[k].count)
@@ -266,16 +282,42 @@ emit_tile(struct stream *st, bool full)
     }
 }
 
-/* Forgets tiles of the key side and of pairs: they belong to one loop body. */
+/* Forgets tiles of pairs, and those of the key side unless keep_keys: they belong to one body. */
 static void
-forget_keys(struct sched *s)
+forget_tiles(struct sched *s, bool keep_keys)
 {
     uint32_t n = 0;
-    for (uint32_t k = 0; k < s->nheld; k++)
-        if (!(ir_side_of(s->f, s->held[k].node) & SIDE_KEY) &&
-            s->f->nodes[s->held[k].node].op != IR_rmax)
+    for (uint32_t k = 0; k < s->nheld; k++) {
+        enum ir_side side = ir_side_of(s->f, s->held[k].node);
+        bool keep = keep_keys ? side != SIDE_MIXED : !(side & SIDE_KEY);
+        if (keep && s->f->nodes[s->held[k].node].op != IR_rmax)
             s->held[n++] = s->held[k];
+    }
     s->nheld = n;
+}
+
+/* The statements for a tile all of which is visible: two forms of them, for few queries and for
+ * many. */
+static void
+emit_full_tile(struct stream *st, struct stmt_list *out)
+{
+    struct sched *s = &st->s;
+    struct stmt_list few = {0}, many = {0};
+    if (!st->dots) {
+        s->mixed = out;
+        emit_tile(st, true);
+        return;
+    }
+    s->queries = QUERIES_FEW;
+    s->mixed = &few;
+    emit_tile(st, true);
+    forget_tiles(s, true);
+    s->queries = QUERIES_MANY;
+    s->mixed = &many;
+    emit_tile(st, true);
+    s->queries = QUERIES_ANY;
+    stmt_add(out, stmt_if(s, s->ni, tx_num(s->p, FEW_QUERIES + 1), &few));
+    stmt_add(out, stmt_if(s, tx_num(s->p, FEW_QUERIES), s->ni, &many));
 }
 
 /* `if lo < hi` around the statements for a tile of one class. */
@@ -292,12 +334,16 @@ emit_class(struct stream *st, bool full, tx_ref lo, tx_ref hi, struct stmt_list 
     count->x[0] = s->nj;
     count->x[1] = s->ni;
     stmt_add(&mixed, count);
-    s->mixed = &mixed;
-    emit_tile(st, full);
+    if (full) {
+        emit_full_tile(st, &mixed);
+    } else {
+        s->mixed = &mixed;
+        emit_tile(st, false);
+    }
     rows_each(&st->rows, s, &mixed);
     stmt_splice(&body, &s->key);
     stmt_splice(&body, &mixed);
-    forget_keys(s);
+    forget_tiles(s, false);
     if (known) {
         stmt_splice(out, &body);
         return;
@@ -597,6 +643,9 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     count_splits(&st);
     choose_kept(&st);
     collect_sums(&st);
+    st.dots = true;
+    for (int k = 0; k < st.nsums; k++)
+        st.dots = st.dots && schedule_pairs_are_dots(s, where_visible(&st, st.sum[k].weight, true));
     make_accumulators(&st);
     make_parts(&st);
 
