@@ -20,6 +20,7 @@
 #include <flint/fmpq_poly.h>
 
 #include "ir/ir.h"
+#include "passes/fuse.h"
 
 typedef fmpq_mpoly_struct cost_poly;
 
@@ -137,16 +138,10 @@ struct cost {
     cost_poly *q[COST_QUANTITIES];
 };
 
-/* What an attention that is fused with others finds done: its nodes that one of them computes, and
- * its tensor arguments (numbered as in ir/tile.h) that one of them reads, or keeps in a cache. */
-struct cost_done {
-    const bool *node;
-    bool read[4 + IR_MAX_TENSORS], kept[4 + IR_MAX_TENSORS];
-};
-/* The cost of one entry of f, a function after the passes whose dims and params are the ring's.
- * done: NULL, nothing is. */
+/* The cost of one entry of f, a function after the passes whose dims and params are the ring's;
+ * done: without what a fused attention finds done, or NULL. */
 void cost_axis(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry,
-               const struct cost_done *done, struct cost *out);
+               const struct fuse_done *done, struct cost *out);
 /* FLOPs and calls of each node that counts, in order, for a report: *nodes from the arena. */
 struct cost_line {
     ir_ref node;

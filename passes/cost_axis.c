@@ -12,7 +12,7 @@ struct count {
     struct cost_ring *r;
     const struct ir_func *f;
     enum cost_entry entry;
-    struct cost_done done;
+    struct fuse_done done;
     uint8_t *reads;
     bool *needed;
     cost_poly *queries, *keys, *pairs; /* how many of each an entry meets, per head */
@@ -61,7 +61,7 @@ need(struct count *c, ir_ref n)
 
 static void
 count_init(struct count *c, struct cost_ring *r, const struct ir_func *f, enum cost_entry entry,
-           const struct cost_done *done)
+           const struct fuse_done *done)
 {
     bool step = entry != COST_FORWARD;
     *c = (struct count){.r = r, .f = f, .entry = entry};
@@ -204,16 +204,17 @@ tensors(const struct count *c)
     const bool *live = ir_live(c->f, r->arena);
     const bool query = (c->reads[c->f->root[ROOT_OUT]] & READS_Q) && !c->done.read[0];
     cost_poly *all = cost_poly_new(r), *t = cost_poly_new(r), *rows = cost_poly_new(r);
+    bool cache = c->entry == COST_STEP_CACHE;
     fmpq_mpoly_set(t, r->dim[DIM_M], r->ctx);
     if (query)
         fmpq_mpoly_add(t, t, r->dim[DIM_D], r->ctx);
     fmpq_mpoly_add_si(t, t, c->f->root[ROOT_LSE] != 0, r->ctx);
     fmpq_mpoly_mul(t, t, c->queries, r->ctx);
     fmpq_mpoly_mul(t, t, r->dim[DIM_H], r->ctx);
-    /* a step over a cache reads the new token, writes it there and reads those it sees */
-    fmpq_mpoly_add_si(rows, c->keys, c->entry == COST_STEP_CACHE ? 2 : 0, r->ctx);
-    fmpq_mpoly_mul(rows, rows, r->dim[DIM_G], r->ctx);
+    fmpq_mpoly_mul(rows, c->keys, r->dim[DIM_G], r->ctx);
     cost_add_mul(r, t, 1, rows, key_width(c, c->done.read));
+    if (cache) /* which the new token is read for, and written to */
+        cost_add_mul(r, t, 2, r->dim[DIM_G], key_width(c, c->done.kept));
     cost_add_mul(r, all, 1, t, r->dim[DIM_B]);
     bool *used = ARENA_ARRAY(r->arena, bool, c->f->nparams + 1);
     for (ir_ref n = 1; n < c->f->nnodes; n++)
@@ -236,7 +237,7 @@ compares_pairs(const struct count *c)
 
 void
 cost_axis(struct cost_ring *r, const struct ir_func *f, enum cost_entry entry,
-          const struct cost_done *done, struct cost *out)
+          const struct fuse_done *done, struct cost *out)
 {
     struct count c;
     count_init(&c, r, f, entry, done);

@@ -181,38 +181,100 @@ count_phases(const struct tile_prog *p)
 struct both {
     struct graph_stage *stage;
     struct tile_prog *prog;
-    const bool *done;          /* nodes of the second that the first computes */
+    struct fuse_done done;     /* in the numbers of the second */
 };
+
+/* Attentions that a fused function has. */
+static int
+count_results(const struct ir_func *f)
+{
+    int n = 0;
+    for (uint32_t k = 0; k < tile_arg_count(f); k++)
+        n += argument(f, k)->role == PARAM_OUTPUT && argument(f, k)->rank == 4;
+    return n;
+}
+
+/* Rows of the second are reported as those of batches that come after the first one's. */
+static void
+number_reports(struct tile_prog *p, struct tile_stmt *s, int before)
+{
+    tx_ref ahead = tx_op2(p, TX_MUL, tx_num(p, before), tx_dim(p, DIM_B));
+    for (; s; s = s->next) {
+        if (s->op == TILE_checkzero)
+            s->at[0] = tx_op2(p, TX_ADD, s->at[0], ahead);
+        number_reports(p, s->body, before);
+    }
+}
+
+/* Marks the arguments that a program computes with. */
+static void
+mark_needed(const struct tile_prog *p, bool *args)
+{
+    const struct ir_func *f = p->func;
+    const bool *live = tile_live(p, p->arena);
+    for (ir_ref n = 1; n < f->nnodes; n++) {
+        const struct ir_node *x = &f->nodes[n];
+        if (live[n] && x->op == IR_input)
+            args[x->attr.num] = true;
+        else if (live[n] && x->op == IR_param && f->params[x->attr.id].rank)
+            args[tile_param_arg(f, x->attr.id)] = true;
+    }
+}
+
+/* What is done, from the numbers of the function of both to those of the second, as far as the
+ * first needs it; whether it is worth it: keys or values that are read once, or kept once by a
+ * program that has steps. */
+static bool
+take_done(const struct graft *g, const struct tile_prog *first, const struct fuse_done *all,
+          bool steps, struct fuse_done *own)
+{
+    bool *node = ARENA_ARRAY(g->to->arena, bool, g->from->nnodes), worth = false;
+    bool needed[GRAPH_MAX_ARGS] = {false};
+    mark_needed(first, needed);
+    for (ir_ref n = 1; n < g->from->nnodes; n++)
+        node[n] = all->node[g->node[n]];
+    *own = (struct fuse_done){.node = node};
+    for (uint32_t k = 0; k < tile_arg_count(g->from); k++) {
+        const struct ir_param *x = argument(g->from, k);
+        own->read[k] = all->read[g->arg[k]] && needed[g->arg[k]];
+        own->kept[k] = all->kept[g->arg[k]] && needed[g->arg[k]];
+        if (x->role == PARAM_INPUT && x->dims[2] == DIM_N)
+            worth = worth || own->read[k] || (steps && own->kept[k]);
+    }
+    return worth;
+}
 
 /* False if there is nothing to share, or no room. */
 static bool
 fuse_two(struct arena *a, const struct graph *g, const struct graph_stage *one,
-         const struct graph_stage *two, const struct tile_prog *runs_one,
-         const struct tile_prog *runs_two, struct both *both)
+         const struct graph_stage *two, struct tile_prog *const runs[2], bool steps,
+         struct both *both)
 {
     if (!same_pairs(one, two) || makes_params(one->f) || makes_params(two->f))
         return false;
     struct graph_stage *s = both->stage = ARENA_NEW(a, struct graph_stage);
     struct graft itself, other;
+    struct fuse_done done;
     *s = *one;
     s->f = ir_func_clone(a, one->f);
     s->f->name = arena_printf(a, "%s_%s", one->f->name, two->name);
     s->name = arena_printf(a, "%s, %s", one->name, two->name);
-    struct tile_prog *p = both->prog = tile_new(a, s->f, runs_one->entry, runs_one->schedule);
+    struct tile_prog *p = both->prog = tile_new(a, s->f, runs[0]->entry, runs[0]->schedule);
     graft_itself(&itself, s->f);
-    struct tile_stmt *first = graft_body(&itself, runs_one, p);
-    uint32_t second = p->nbufs;
-    bool fits = graft_stage(&other, s, two, g->shell, runs_two);
-    struct tile_stmt *body = fits ? graft_body(&other, runs_two, p) : NULL;
-    bool *same = ARENA_ARRAY(a, bool, s->f->nnodes), *done = ARENA_ARRAY(a, bool, two->f->nnodes);
-    if (!fits || !fuse_bodies(p, first, body, second, same) || count_phases(p) > TILE_MAX_PHASES) {
-        ir_func_free(s->f);
-        return false;
+    int before = count_results(s->f);
+    bool fused = graft_stage(&other, s, two, g->shell, runs[1]);
+    if (fused) { /* buffers get names that no param has by now */
+        struct tile_stmt *first = graft_body(&itself, runs[0], p);
+        uint32_t second = p->nbufs;
+        struct tile_stmt *body = graft_body(&other, runs[1], p);
+        number_reports(p, body, before);
+        fuse_bodies(p, first, body, second, ARENA_ARRAY(a, bool, s->f->nnodes), &done);
+        fused = take_done(&other, runs[0], &done, steps, &both->done) &&
+                count_phases(p) <= TILE_MAX_PHASES;
     }
-    for (ir_ref n = 1; n < two->f->nnodes; n++)
-        done[n] = same[other.node[n]];
-    both->done = done;
-    return true;
+    if (!fused)
+        ir_func_free(s->f);
+    return fused;
 }
 
 /* ---- the order of stages ---- */
@@ -288,23 +350,23 @@ take(struct fusion *f, const int *order, int one, int two, const struct both *bo
     }
     to[two] = to[one];
     if (!old.prog[two])
-        f->done[old.from[two]] = both->done;
+        f->done[old.from[two]] = both->done; /* else what its stages found done stays */
     for (int k = 0; k < GRAPH_MAX_STAGES; k++)
         f->into[k] = old.into[k] < before.nstages ? to[old.into[k]] : old.into[k];
 }
 
 /* The first two that can be one are. */
 static bool
-fuse_some(struct arena *a, struct fusion *f, struct tile_prog *const *prog)
+fuse_some(struct arena *a, struct fusion *f, struct tile_prog *const *prog, bool steps)
 {
     struct graph *g = f->graph;
     for (int one = 0; one < g->nstages; one++) {
         for (int two = one + 1; two < g->nstages && runs(f, prog, one); two++) {
             int order[GRAPH_MAX_STAGES];
             struct both both;
-            if (!runs(f, prog, two) || !order_for(a, g, one, two, order) ||
-                !fuse_two(a, g, g->stage[one], g->stage[two], runs(f, prog, one),
-                          runs(f, prog, two), &both))
+            struct tile_prog *const run[2] = {runs(f, prog, one), runs(f, prog, two)};
+            if (!run[1] || !order_for(a, g, one, two, order) ||
+                !fuse_two(a, g, g->stage[one], g->stage[two], run, steps, &both))
                 continue;
             for (int k = 0; k < 2; k++) /* what was fused before is part of this one */
                 if (f->prog[k ? two : one])
@@ -317,14 +379,14 @@ fuse_some(struct arena *a, struct fusion *f, struct tile_prog *const *prog)
 }
 
 void
-fuse_stages(struct arena *a, const struct graph *g, struct tile_prog *const *prog,
+fuse_stages(struct arena *a, const struct graph *g, struct tile_prog *const *prog, bool steps,
             struct fusion *out)
 {
     *out = (struct fusion){.graph = ARENA_NEW(a, struct graph)};
     *out->graph = *g;
     for (int k = 0; k < GRAPH_MAX_STAGES; k++)
         out->from[k] = out->into[k] = k;
-    while (fuse_some(a, out, prog))
+    while (fuse_some(a, out, prog, steps))
         continue;
 }
 

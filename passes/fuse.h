@@ -1,6 +1,7 @@
 /* Attentions of one program that read the same keys or values, as one kernel: it goes with all of
  * them through a tile of keys before it goes on to the next, so what they share is loaded once, and
- * kept once where tokens come one by one.
+ * kept once where tokens come one by one. Where masks leave different ranges of keys, loops stay
+ * two and only what is kept is shared.
  *
  * The stages of a program stay what it means: proofs, costs and the reference are theirs. What is
  * fused is how they run. Both are streamed already, over the same batches, heads and tokens, and
@@ -11,19 +12,26 @@
 #include "ir/graph.h"
 #include "ir/tile.h"
 
+/* What the second of two finds done by the first: nodes that are computed, and tensor arguments
+ * (numbered as in ir/tile.h) that are read where it would read them; kept: that both read, so that
+ * a cache of keys and values has them. */
+struct fuse_done {
+    const bool *node;
+    bool read[GRAPH_MAX_ARGS], kept[GRAPH_MAX_ARGS];
+};
+
 /* A program as it is generated. */
 struct fusion {
     struct graph *graph;                      /* its stages, of which some are one */
     struct tile_prog *prog[GRAPH_MAX_STAGES]; /* per stage of graph: what runs it, if fused */
     int from[GRAPH_MAX_STAGES];               /* else which stage of the program it is */
     int into[GRAPH_MAX_STAGES];               /* per stage of the program: that of graph */
-    /* Per stage of the program: its nodes that another one, fused with it, computes for both. NULL:
-     * none. */
-    const bool *done[GRAPH_MAX_STAGES];
+    struct fuse_done done[GRAPH_MAX_STAGES];  /* per stage of the program, in its own numbers */
 };
 
-/* Fuses what can be. prog: per stage of g how it runs, NULL if it must stay by itself. */
-void fuse_stages(struct arena *a, const struct graph *g, struct tile_prog *const *prog,
+/* Fuses what can be. prog: per stage of g how it runs, NULL if it must stay by itself; steps: the
+ * program runs token by token, too. */
+void fuse_stages(struct arena *a, const struct graph *g, struct tile_prog *const *prog, bool steps,
                  struct fusion *out);
 void fuse_free(struct fusion *f);
 
@@ -46,11 +54,11 @@ bool graft_nodes(struct graft *g, const struct tile_prog *of);
 struct tile_stmt *graft_body(const struct graft *g, const struct tile_prog *of,
                              struct tile_prog *p);
 
-/* Two lists of phases of p as one: the second's buffers are those from `second` on. Loops that run
- * over the same become one, and of statements that fill buffers with the same, one is left: done
- * tells the nodes of p->func, all of which are there, that the second no longer computes. False if
- * no task reads the same keys or values for both. (fuse_loops.c) */
-bool fuse_bodies(struct tile_prog *p, struct tile_stmt *one, struct tile_stmt *two,
-                 uint32_t second, bool *done);
+/* Two lists of phases of p as its body: the second's buffers are those from `second` on. Loops that
+ * run over the same become one, and of statements that fill buffers with the same, one is left.
+ * What the second finds done is told in p->func's numbers; node has room for its nodes.
+ * (fuse_loops.c) */
+void fuse_bodies(struct tile_prog *p, struct tile_stmt *one, struct tile_stmt *two,
+                 uint32_t second, bool *node, struct fuse_done *done);
 
 #endif

@@ -159,12 +159,13 @@ graft_size(struct tile_prog *p, tx_ref *x, void *arg)
     *x = size_of(arg, *x);
 }
 
-/* A name that no buffer of p has. */
+/* A name that no buffer of p has, nor an argument. */
 static const char *
 free_name(struct tile_prog *p, const char *name)
 {
+    bool taken = tile_arg_find(p->func, name) >= 0;
     for (uint32_t k = 1; k < p->nbufs; k++)
-        if (!strcmp(p->bufs[k].name, name))
+        if (taken || !strcmp(p->bufs[k].name, name))
             return free_name(p, arena_printf(p->arena, "%s'", name));
     return name;
 }
@@ -191,7 +192,8 @@ graft_list(struct body *b, const struct tile_stmt *s)
         struct tile_stmt *t = *end = tile_stmt_new(b->to, (enum tile_op)s->op);
         *t = *s;
         t->binds = ARENA_ARRAY(b->to->arena, struct tile_bind, s->nbinds);
-        memcpy(t->binds, s->binds, s->nbinds * sizeof *t->binds);
+        for (uint32_t k = 0; k < s->nbinds; k++)
+            t->binds[k] = s->binds[k];
         /* sizes while views still name the buffers of from, which tell what they have */
         tile_each_size_of((struct tile_prog *)(uintptr_t)b->from, t, graft_size, b);
         t->row_axis = axis_of(b->g, s->row_axis);

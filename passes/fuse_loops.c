@@ -26,7 +26,7 @@ struct fuse {
     struct tile_prog *p;
     uint32_t second;              /* the first buffer of the second program */
     uint32_t *partner;            /* per buffer of it: the one that holds the same; 0: none */
-    bool shares;
+    bool *taken;                  /* per buffer of the first: some buffer has it as partner */
 };
 
 static bool
@@ -119,36 +119,6 @@ same_head(const struct fuse *f, const struct tile_stmt *x, const struct tile_stm
     return is_block(x) && same_shape(x, y) && same_views(f, x, y);
 }
 
-/* Marks the arguments over keys that these statements read. */
-static void
-mark_keys(const struct fuse *f, const struct tile_stmt *s, bool *args)
-{
-    struct tile_prog *p = f->p;
-    for (; s; s = s->next) {
-        uint32_t views = tile_ops[s->op].nviews;
-        for (uint32_t k = 0; k < views + s->nbinds; k++) {
-            uint32_t buf = k < views ? s->v[k].buf : s->binds[k - views].view.buf;
-            if (!buf || !is_argument(f, buf) || tile_is_output(p->func, p->bufs[buf].arg) ||
-                p->bufs[buf].rows != tx_dim(p, DIM_N))
-                continue;
-            args[p->bufs[buf].arg] = true;
-        }
-        mark_keys(f, s->body, args);
-    }
-}
-
-static bool
-share_keys(const struct fuse *f, const struct tile_stmt *x, const struct tile_stmt *y)
-{
-    bool one[GRAPH_MAX_ARGS] = {false}, two[GRAPH_MAX_ARGS] = {false};
-    mark_keys(f, x->body, one);
-    mark_keys(f, y->body, two);
-    for (int k = 0; k < GRAPH_MAX_ARGS; k++)
-        if (one[k] && two[k])
-            return true;
-    return false;
-}
-
 static struct item *items_of(struct fuse *f, struct tile_stmt *one, struct tile_stmt *two);
 
 static void
@@ -174,7 +144,6 @@ items_of(struct fuse *f, struct tile_stmt *one, struct tile_stmt *two)
         for (; same && two != same; two = two->next)
             item_add(f, &l, NULL, two);
         item_add(f, &l, one, same);
-        f->shares = f->shares || (same && one->op == TILE_phase && share_keys(f, one, same));
         two = same ? same->next : two;
     }
     for (; two; two = two->next)
@@ -193,8 +162,8 @@ pair_views(struct fuse *f, const struct tile_stmt *x, const struct tile_stmt *y)
         uint32_t a = x->v[k].buf, b = y->v[k].buf;
         if (is_partner(f, a, b))
             continue;
-        if (!writes(x, k) || is_argument(f, a) || is_argument(f, b) || f->partner[b] ||
-            !same_form(&f->p->bufs[a], &f->p->bufs[b]))
+        bool free = !is_argument(f, a) && !is_argument(f, b) && !f->partner[b] && !f->taken[a];
+        if (!writes(x, k) || !free || !same_form(&f->p->bufs[a], &f->p->bufs[b]))
             return false;
     }
     if (!same_binds(f, x, y))
@@ -202,26 +171,30 @@ pair_views(struct fuse *f, const struct tile_stmt *x, const struct tile_stmt *y)
     for (int k = 0; k < tile_ops[x->op].nviews; k++)
         if (writes(x, k) && x->v[k].buf && !is_argument(f, x->v[k].buf)) {
             f->partner[y->v[k].buf] = x->v[k].buf;
+            f->taken[x->v[k].buf] = true;
             any = true;
         }
     return any;
 }
 
-/* Statements of the second program and those of the first that may do the same, list by list. */
+/* Statements of the second program and those of the first that may do the same, list by list and in
+ * the same order. */
 static void
 find_same(struct fuse *f, struct item *list)
 {
+    struct item *from = list;
     for (struct item *it = list; it; it = it->next) {
         if (it->one || is_block(it->two)) {
             if (it->one && it->two)
                 find_same(f, it->body);
             continue;
         }
-        for (struct item *x = list; x && !it->same; x = x->next)
-            if (x->one && !x->two && !is_block(x->one) && !x->same &&
-                same_shape(x->one, it->two) && pair_views(f, x->one, it->two)) {
+        for (struct item *x = from; x && !it->same; x = x->next)
+            if (x->one && !x->two && !is_block(x->one) && same_shape(x->one, it->two) &&
+                pair_views(f, x->one, it->two)) {
                 it->same = x;
                 x->same = it;
+                from = x->next;
             }
     }
 }
@@ -316,6 +289,7 @@ settle(struct fuse *f, struct item *list)
             uint32_t one = f->partner[k];
             if (!one || (filled_alike(list, one, k) && !read_between(list, one, k)))
                 continue;
+            f->taken[one] = false;
             f->partner[k] = 0;
             changed = true;
         }
@@ -334,6 +308,82 @@ mark_done(const struct fuse *f, const struct item *list, bool *done)
             if (f->partner[s->binds[k].view.buf])
                 done[s->binds[k].node] = true;
         mark_done(f, it->body, done);
+    }
+}
+
+/* ---- what is read ---- */
+
+/* Marks the arguments that a map reads at n, as far as no tile holds what is below. */
+static void
+mark_leaves(const struct fuse *f, const struct tile_stmt *s, ir_ref n, bool *args)
+{
+    const struct ir_func *func = f->p->func;
+    const struct ir_node *x = &func->nodes[n];
+    for (uint32_t k = 0; k < s->nbinds; k++)
+        if (s->binds[k].node == n)
+            return;
+    if (x->op == IR_input)
+        args[x->attr.num] = true;
+    else if (x->op == IR_param && func->params[x->attr.id].rank)
+        args[tile_param_arg(func, x->attr.id)] = true;
+    for (int k = 0; k < x->nargs; k++)
+        mark_leaves(f, s, x->arg[k], args);
+}
+
+/* Marks the arguments that one statement reads. */
+static void
+mark_reads(const struct fuse *f, const struct tile_stmt *s, bool *args)
+{
+    uint32_t views = tile_ops[s->op].nviews;
+    for (uint32_t k = 0; k < views + s->nbinds; k++) {
+        uint32_t buf = k < views ? s->v[k].buf : s->binds[k - views].view.buf;
+        if (buf && is_argument(f, buf))
+            args[f->p->bufs[buf].arg] = true;
+    }
+    if (tile_ops[s->op].flags & TF_MAP)
+        mark_leaves(f, s, s->node, args);
+}
+
+/* Marks all that they read, of a list. */
+static void
+mark_all(const struct fuse *f, const struct tile_stmt *s, bool *args)
+{
+    for (; s; s = s->next) {
+        mark_reads(f, s, args);
+        mark_all(f, s->body, args);
+    }
+}
+
+/* Marks the arguments that the second program reads where the first does not: by statements that
+ * stay, outside the loops of both in which the first reads them (around). */
+static void
+mark_again(const struct fuse *f, const struct item *list, const bool *around, bool *again)
+{
+    for (const struct item *it = list; it; it = it->next) {
+        bool inside[GRAPH_MAX_ARGS], reads[GRAPH_MAX_ARGS] = {false};
+        memcpy(inside, around, sizeof inside);
+        if (it->one && it->two && it->one->op == TILE_for)
+            mark_all(f, it->one->body, inside);
+        if (it->two && !it->one && !it->same)
+            mark_reads(f, it->two, reads);
+        for (int k = 0; k < GRAPH_MAX_ARGS; k++)
+            again[k] = again[k] || (reads[k] && !around[k]);
+        mark_again(f, it->body, inside, again);
+    }
+}
+
+static void
+find_done(const struct fuse *f, const struct item *list, const struct tile_stmt *one,
+          const struct tile_stmt *two, struct fuse_done *done)
+{
+    bool first[GRAPH_MAX_ARGS] = {false}, other[GRAPH_MAX_ARGS] = {false};
+    bool again[GRAPH_MAX_ARGS] = {false}, none[GRAPH_MAX_ARGS] = {false};
+    mark_all(f, one, first);
+    mark_all(f, two, other);
+    mark_again(f, list, none, again);
+    for (int k = 0; k < GRAPH_MAX_ARGS; k++) {
+        done->kept[k] = first[k] && other[k];
+        done->read[k] = done->kept[k] && !again[k];
     }
 }
 
@@ -368,13 +418,13 @@ statements_of(const struct fuse *f, struct item *list)
 }
 
 static void
-mark_used(const struct tile_stmt *s, uint32_t *used)
+mark_used(const struct tile_stmt *s, bool *used)
 {
     for (; s; s = s->next) {
         for (int k = 0; k < tile_ops[s->op].nviews; k++)
-            used[s->v[k].buf] = 1;
+            used[s->v[k].buf] = true;
         for (uint32_t k = 0; k < s->nbinds; k++)
-            used[s->binds[k].view.buf] = 1;
+            used[s->binds[k].view.buf] = true;
         mark_used(s->body, used);
     }
 }
@@ -396,10 +446,10 @@ static void
 drop_unused(struct tile_prog *p)
 {
     uint32_t *to = ARENA_ARRAY(p->arena, uint32_t, p->nbufs), n = 1;
-    mark_used(p->body, to);
-    to[0] = 0;
+    bool *used = ARENA_ARRAY(p->arena, bool, p->nbufs);
+    mark_used(p->body, used);
     for (uint32_t k = 1; k < p->nbufs; k++) {
-        if (!to[k])
+        if (!used[k])
             continue;
         p->bufs[n] = p->bufs[k];
         to[k] = n++;
@@ -408,18 +458,18 @@ drop_unused(struct tile_prog *p)
     renumber(p->body, to);
 }
 
-bool
+void
 fuse_bodies(struct tile_prog *p, struct tile_stmt *one, struct tile_stmt *two, uint32_t second,
-            bool *done)
+            bool *node, struct fuse_done *done)
 {
-    struct fuse f = {p, second, ARENA_ARRAY(p->arena, uint32_t, p->nbufs), false};
+    struct fuse f = {p, second, ARENA_ARRAY(p->arena, uint32_t, p->nbufs),
+                     ARENA_ARRAY(p->arena, bool, p->nbufs)};
     struct item *list = items_of(&f, one, two);
-    if (!f.shares)
-        return false;
     find_same(&f, list);
     settle(&f, list);
-    mark_done(&f, list, done);
+    mark_done(&f, list, node);
+    done->node = node;
+    find_done(&f, list, one, two, done);
     p->body = statements_of(&f, list);
     drop_unused(p);
-    return true;
 }

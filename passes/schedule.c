@@ -362,6 +362,13 @@ is_no_angle(const struct ir_func *f, ir_ref n)
     return x->op == IR_input || (x->nargs && !(ir_ops[x->op].props & IRP_ELEM));
 }
 
+/* A maximum over keys grows from tile to tile: what is made of it belongs to the pairs at hand. */
+static bool
+is_running(const struct ir_func *f, ir_ref n)
+{
+    return f->nodes[n].op == IR_rmax && f->nodes[n].attr.axis == AX_j;
+}
+
 struct bind_list {
     struct tile_bind *at;
     uint32_t n, cap;
@@ -395,7 +402,8 @@ gather_binds(struct sched *s, ir_ref n, uint8_t row, uint8_t col, ir_ref top, st
         return;
     bool elementwise = (ir_ops[op].props & IRP_ELEM) != 0;
     bool pairwise = (row == AX_i || row == AX_j) && (col == AX_i || col == AX_j);
-    bool once = elementwise && !vec && side != SIDE_MIXED && pairwise && costly(s->f, n);
+    bool once = elementwise && !vec && side != SIDE_MIXED && pairwise && costly(s->f, n) &&
+                !node_any(s->f, n, is_running);
     if (n != top && (!elementwise || once)) {
         if (side == SIDE_MIXED)
             schedule_pair_sum(s, n);

@@ -16,49 +16,17 @@
  * and V are read where they lie, and only Q is transposed, once per query tile. A key tile that is
  * wholly visible evaluates no mask, one that is partly visible does, one that is hidden costs a few
  * integer operations, and none at all outside the ranges of keys that the mask leaves. */
+#include "passes/stream.h"
+
 #include "passes/mask.h"
 #include "passes/rewrite.h"
-#include "passes/rows.h"
 
-enum { MAX_SUMS = 16 };
 /* Fewer tasks than FEW_TASKS are split, into parts of at least SPLIT_TILES key tiles. */
 enum { FEW_TASKS = 8, SPLIT_TILES = 2 };
 /* Keys that fewer query tiles read are not worth a phase of their own. */
 enum { FEW_READERS = 3 };
 
-/* One sum over keys: weights w, times v if `values`; or a maximum. */
-struct key_sum {
-    ir_ref node, weight;
-    bool values, maximum, count;
-    uint32_t buf;          /* acc [queries, M] or a row [1, queries] */
-    uint32_t part;         /* the same of each split: shared, a plane each */
-};
-
-struct stream {
-    struct sched s;
-    ir_ref mask, one;
-    bool dots;             /* queries and keys meet in dot products alone */
-    struct key_sum sum[MAX_SUMS];
-    int nsums;
-    uint32_t var_b, var_i;
-    tx_ref head;           /* the one at hand */
-    uint32_t var_splits, var_split;
-    struct rows rows;
-    tx_ref splits;         /* of the keys, 1 where there are tasks enough */
-    struct stmt_list init;
-    struct kept_keys kept;
-};
-
 static const span_t nowhere = {0, 0};
-
-static struct tile_stmt *
-stmt_v(struct stream *st, enum tile_op op, tile_view a, tile_view b)
-{
-    struct tile_stmt *s = tile_stmt_new(st->s.p, op);
-    s->v[0] = a;
-    s->v[1] = b;
-    return s;
-}
 
 /* weight and whether it multiplies v: rsum[j](w * v) or rsum[j](w). */
 static void
@@ -129,195 +97,8 @@ make_accumulators(struct stream *st)
         enum tile_op op = ks->maximum ? TILE_lowest : TILE_zero;
         tile_view all = local_tile(s, what, true, rows, cols, rows, cols);
         ks->buf = all.buf;
-        stmt_add(&st->init, stmt_v(st, op, all, (tile_view){0}));
+        stmt_add(&st->init, stream_stmt(st, op, all, (tile_view){0}));
     }
-}
-
-static tile_view
-sum_view(struct stream *st, const struct key_sum *ks)
-{
-    struct sched *s = &st->s;
-    tx_ref zero = tx_num(s->p, 0), one = tx_num(s->p, 1);
-    tile_view v = ks->values ? view_of(ks->buf, zero, zero, s->ni, tx_dim(s->p, DIM_M), zero)
-                             : view_of(ks->buf, zero, zero, one, s->ni, zero);
-    v.b = s->planes ? s->plane : zero;
-    return v;
-}
-
-/* The node as it reads where every key of the tile is visible. */
-static ir_ref
-where_visible(struct stream *st, ir_ref n, bool full)
-{
-    return full && st->mask ? node_subst(st->s.f, n, st->mask, st->one) : n;
-}
-
-/* max = max(max, column maxima); what was accumulated relative to the old one is rescaled. */
-static void
-emit_running_max(struct stream *st, const struct key_sum *ks, bool full)
-{
-    struct sched *s = &st->s;
-    tx_ref zero = tx_num(s->p, 0), one = tx_num(s->p, 1);
-    ir_ref score = where_visible(st, ks->weight, full);
-    tile_view t = view_of(local_buf(s, "tmax", one, s->max_ni), zero, zero, one, s->ni, zero);
-    tile_view alpha = view_of(local_buf(s, "scale", one, s->max_ni), zero, zero, one, s->ni, zero);
-    struct tile_stmt *m = s->queries == QUERIES_FEW
-                              ? map_new(s, TILE_rowmax, t, score, AX_i, AX_j, s->ni, s->nj)
-                              : map_new(s, TILE_colmax, t, score, AX_j, AX_i, s->nj, s->ni);
-    stmt_add(s->mixed, m);
-    struct tile_stmt *r = stmt_v(st, TILE_running, sum_view(st, ks), t);
-    r->v[2] = alpha;
-    stmt_add(s->mixed, r);
-    for (int k = 0; k < st->nsums; k++) {
-        const struct key_sum *other = &st->sum[k];
-        if (other->maximum || other->count)
-            continue;
-        enum tile_op op = other->values ? TILE_rowscale : TILE_colscale;
-        stmt_add(s->mixed, stmt_v(st, op, sum_view(st, other), alpha));
-    }
-    hold(s, ks->node, sum_view(st, ks), AX_UNIT, AX_i);
-}
-
-/* The weights w of few queries: rows are summed from the tile, if there is one. */
-static void
-emit_few_weights(struct sched *s, ir_ref w, tile_view tile, tile_view row)
-{
-    if (tile.buf) {
-        stmt_add(s->mixed, map_new(s, TILE_map, tile, w, AX_i, AX_j, s->ni, s->nj));
-        hold(s, w, tile, AX_i, AX_j);
-    }
-    if (row.buf)
-        stmt_add(s->mixed, map_new(s, TILE_rowsum, row, w, AX_i, AX_j, s->ni, s->nj));
-}
-
-/* The weights of one sum as a tile, with the row sum if another sum has the same weights. */
-static tile_view
-emit_weights(struct stream *st, const struct key_sum *ks, bool full)
-{
-    struct sched *s = &st->s;
-    ir_ref w = where_visible(st, ks->weight, full);
-    tile_view tile = {0}, row = {0};
-    if (ks->values)
-        tile = local_pairs(s, "p");
-    for (int k = 0; k < st->nsums; k++)
-        if (!st->sum[k].values && !st->sum[k].maximum && st->sum[k].weight == ks->weight)
-            row = sum_view(st, &st->sum[k]);
-    if (s->queries == QUERIES_FEW) {
-        emit_few_weights(s, w, tile, row);
-        return tile;
-    }
-    struct tile_stmt *m = map_new(s, row.buf ? TILE_mapsum : TILE_map, tile, w, AX_j, AX_i, s->nj,
-                                  s->ni);
-    m->v[1] = row;
-    stmt_add(s->mixed, m);
-    return tile;
-}
-
-/* acc += P' V. In a partly visible tile a key may hold inf or NaN that some rows must not see. */
-static void
-emit_values(struct stream *st, const struct key_sum *ks, tile_view p, tile_view seen, bool full)
-{
-    struct sched *s = &st->s;
-    tx_ref zero = tx_num(s->p, 0), cols = tx_dim(s->p, DIM_M);
-    tile_view v = full ? value_tile(s) : view_arg(s, 2, s->at[3], s->nj), clean = v;
-    if (!full) {
-        clean = view_of(local_buf(s, "v", s->max_nj, cols), zero, zero, s->nj, cols, zero);
-        stmt_add(s->mixed, stmt_v(st, TILE_clean, clean, v));
-    }
-    struct tile_stmt *m = stmt_v(st, TILE_matmul, sum_view(st, ks), p);
-    m->v[2] = clean;
-    m->num[0] = s->queries != QUERIES_FEW;
-    stmt_add(s->mixed, m);
-    if (!full) {
-        struct tile_stmt *x = stmt_v(st, TILE_patch, sum_view(st, ks), p);
-        x->v[2] = v;
-        x->v[3] = seen;
-        stmt_add(s->mixed, x);
-    }
-}
-
-/* 1 where visible, with the number of visible keys per query counted if the program asks. */
-static tile_view
-emit_seen(struct stream *st)
-{
-    struct sched *s = &st->s;
-    struct ir_func *f = s->f;
-    ir_ref w = ir_select(f, st->mask, st->one, ir_const_i(f, 0, 1, nowhere), nowhere);
-    tile_view tile = local_pairs(s, "m");
-    tile_view row = {0};
-    for (int k = 0; k < st->nsums; k++)
-        if (st->sum[k].count)
-            row = sum_view(st, &st->sum[k]);
-    struct tile_stmt *m = map_new(s, row.buf ? TILE_mapsum : TILE_map, tile, w, AX_j, AX_i, s->nj,
-                                  s->ni);
-    m->v[1] = row;
-    stmt_add(s->mixed, m);
-    return tile;
-}
-
-/* The statements for one key tile. */
-static void
-emit_tile(struct stream *st, bool full)
-{
-    struct sched *s = &st->s;
-    tile_view seen = {0};
-    if (st->mask && !full)
-        seen = emit_seen(st);
-    for (int k = 0; k < st->nsums; k++) {
-        const struct key_sum *ks = &st->sum[k];
-        if (ks->count && full) {
-            struct tile_stmt *one = stmt_v(st, TILE_ones, sum_view(st, ks), (tile_view){0});
-            stmt_add(s->mixed, one);
-        } else if (ks->maximum) {
-            emit_running_max(st, ks, full);
-        } else if (ks->values) {
-            tile_view p = emit_weights(st, ks, full);
-            emit_values(st, ks, p, seen, full);
-        } else if (!ks->count) {
-            bool with_values = false;
-            for (int j = 0; j < st->nsums; j++)
-                with_values = with_values || (st->sum[j].values && st->sum[j].weight == ks->weight);
-            if (!with_values)
-                emit_weights(st, ks, full);
-        }
-    }
-}
-
-/* Forgets tiles of pairs, and those of the key side unless keep_keys: they belong to one body. */
-static void
-forget_tiles(struct sched *s, bool keep_keys)
-{
-    uint32_t n = 0;
-    for (uint32_t k = 0; k < s->nheld; k++) {
-        enum ir_side side = ir_side_of(s->f, s->held[k].node);
-        bool keep = keep_keys ? side != SIDE_MIXED : !(side & SIDE_KEY);
-        if (keep && s->f->nodes[s->held[k].node].op != IR_rmax)
-            s->held[n++] = s->held[k];
-    }
-    s->nheld = n;
-}
-
-/* The statements for a tile all of which is visible: two forms of them, for few queries and for
- * many. */
-static void
-emit_full_tile(struct stream *st, struct stmt_list *out)
-{
-    struct sched *s = &st->s;
-    struct stmt_list few = {0}, many = {0};
-    if (!st->dots) {
-        s->mixed = out;
-        emit_tile(st, true);
-        return;
-    }
-    s->queries = QUERIES_FEW;
-    s->mixed = &few;
-    emit_tile(st, true);
-    forget_tiles(s, true);
-    s->queries = QUERIES_MANY;
-    s->mixed = &many;
-    emit_tile(st, true);
-    s->queries = QUERIES_ANY;
-    stmt_add(out, stmt_if(s, s->ni, tx_num(s->p, FEW_QUERIES + 1), &few));
-    stmt_add(out, stmt_if(s, tx_num(s->p, FEW_QUERIES), s->ni, &many));
 }
 
 /* `if lo < hi` around the statements for a tile of one class. */
@@ -334,16 +115,17 @@ emit_class(struct stream *st, bool full, tx_ref lo, tx_ref hi, struct stmt_list 
     count->x[0] = s->nj;
     count->x[1] = s->ni;
     stmt_add(&mixed, count);
+    st->values.buf = 0;
     if (full) {
-        emit_full_tile(st, &mixed);
+        stream_full_tile(st, &mixed);
     } else {
         s->mixed = &mixed;
-        emit_tile(st, false);
+        stream_tile(st, false);
     }
     rows_each(&st->rows, s, &mixed);
     stmt_splice(&body, &s->key);
     stmt_splice(&body, &mixed);
-    forget_tiles(s, false);
+    stream_forget(s, false);
     if (known) {
         stmt_splice(out, &body);
         return;
@@ -413,7 +195,8 @@ emit_epilogue(struct stream *st, struct stmt_list *l)
     s->at[3] = tx_num(s->p, 0);
     for (int k = 0; k < st->nsums; k++) {
         const struct key_sum *ks = &st->sum[k];
-        hold(s, ks->node, sum_view(st, ks), ks->values ? AX_i : AX_UNIT, ks->values ? AX_m : AX_i);
+        hold(s, ks->node, stream_sum(st, ks), ks->values ? AX_i : AX_UNIT,
+             ks->values ? AX_m : AX_i);
     }
     rows_output(&st->rows, s, l);
 }
@@ -498,7 +281,7 @@ part_view(struct stream *st, const struct key_sum *ks)
     plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, st->rows.tiles), tx_var(p, st->var_i));
     plane = tx_op2(p, TX_ADD, tx_op2(p, TX_MUL, plane, tx_var(p, st->var_splits)),
                    tx_var(p, st->var_split));
-    tile_view v = sum_view(st, ks);
+    tile_view v = stream_sum(st, ks);
     v.buf = ks->part;
     v.b = plane;
     return v;
@@ -512,8 +295,8 @@ emit_finish(struct stream *st, struct stmt_list *l)
     struct stmt_list store = {0}, whole = {0};
     tx_ref one = tx_num(p, 1), splits = tx_var(p, st->var_splits);
     for (int k = 0; k < st->nsums; k++)
-        stmt_add(&store, stmt_v(st, TILE_copy, part_view(st, &st->sum[k]),
-                                sum_view(st, &st->sum[k])));
+        stmt_add(&store, stream_stmt(st, TILE_copy, part_view(st, &st->sum[k]),
+                                stream_sum(st, &st->sum[k])));
     st->s.mixed = &whole;
     emit_epilogue(st, &whole);
     stmt_add(l, stmt_if(&st->s, one, splits, &store));
@@ -526,9 +309,9 @@ part_copy(struct stream *st, const struct key_sum *ks, struct stmt_list *l)
 {
     struct sched *s = &st->s;
     const struct tile_buf b = s->p->bufs[ks->buf];
-    tile_view v = sum_view(st, ks);
+    tile_view v = stream_sum(st, ks);
     v.buf = local_buf(s, "part", b.rows, b.cols);
-    stmt_add(l, stmt_v(st, TILE_copy, v, part_view(st, ks)));
+    stmt_add(l, stream_stmt(st, TILE_copy, v, part_view(st, ks)));
     return v;
 }
 
@@ -549,9 +332,9 @@ emit_merge(struct stream *st, struct stmt_list *l)
     for (int k = 0; k < st->nsums; k++) {
         if (!st->sum[k].maximum)
             continue;
-        tile_view max = sum_view(st, &st->sum[k]);
+        tile_view max = stream_sum(st, &st->sum[k]);
         for (int side = 0; side < 2; side++) { /* the second leaves max in the copy as well */
-            struct tile_stmt *r = stmt_v(st, TILE_running, side ? copy[k] : max,
+            struct tile_stmt *r = stream_stmt(st, TILE_running, side ? copy[k] : max,
                                          side ? max : copy[k]);
             r->v[2] = scale[side];
             stmt_add(l, r);
@@ -560,13 +343,14 @@ emit_merge(struct stream *st, struct stmt_list *l)
             for (int side = 0; side < 2; side++) {
                 const struct key_sum *ks = &st->sum[j];
                 enum tile_op op = ks->values ? TILE_rowscale : TILE_colscale;
+                tile_view sum = side ? copy[j] : stream_sum(st, ks);
                 if (!ks->maximum && !ks->count)
-                    stmt_add(l, stmt_v(st, op, side ? copy[j] : sum_view(st, ks), scale[side]));
+                    stmt_add(l, stream_stmt(st, op, sum, scale[side]));
             }
     }
     for (int k = 0; k < st->nsums; k++)
         if (!st->sum[k].maximum)
-            stmt_add(l, stmt_v(st, TILE_add, sum_view(st, &st->sum[k]), copy[k]));
+            stmt_add(l, stream_stmt(st, TILE_add, stream_sum(st, &st->sum[k]), copy[k]));
 }
 
 static struct tile_stmt *
@@ -610,7 +394,7 @@ add_merge_phase(struct stream *st, struct stmt_list *phases)
     rows_select(&st->rows, s, st->head, tx_var(p, st->var_i));
     for (int k = 0; k < st->nsums; k++) {
         enum tile_op op = st->sum[k].maximum ? TILE_lowest : TILE_zero;
-        stmt_add(&body, stmt_v(st, op, sum_view(st, &st->sum[k]), (tile_view){0}));
+        stmt_add(&body, stream_stmt(st, op, stream_sum(st, &st->sum[k]), (tile_view){0}));
     }
     emit_merge(st, &merge);
     stmt_add(&body, stmt_for(s, st->var_split, tx_num(p, 0), tx_var(p, st->var_splits),
@@ -644,8 +428,10 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     choose_kept(&st);
     collect_sums(&st);
     st.dots = true;
-    for (int k = 0; k < st.nsums; k++)
-        st.dots = st.dots && schedule_pairs_are_dots(s, where_visible(&st, st.sum[k].weight, true));
+    for (int k = 0; k < st.nsums; k++) {
+        ir_ref w = stream_visible(&st, st.sum[k].weight, true);
+        st.dots = st.dots && schedule_pairs_are_dots(s, w);
+    }
     make_accumulators(&st);
     make_parts(&st);
 

@@ -384,13 +384,22 @@ run_phases(struct call *c, const attn_entry *e, const attn_variant *v, const int
     }
 }
 
+/* A kernel of several attentions numbers the rows of the second after those of the first. */
 static int
 report_zero_row(const struct call *c, int64_t row, attn_exec *exec)
 {
-    int64_t nq = c->slots[DIM_NQ], h = c->slots[DIM_H];
+    int64_t nq = c->slots[DIM_NQ], h = c->slots[DIM_H], all = c->slots[DIM_B] * h * nq;
+    int attentions = 0;
+    char of[64] = "";
+    for (int t = 0; t < c->k->ntensors; t++)
+        attentions += c->k->tensors[t].role == ATTN_OUTPUT && c->k->tensors[t].rank == 4;
+    if (attentions > 1)
+        snprintf(of, sizeof of, "attention %d of %d: ", (int)(row / all) + 1, attentions);
+    row %= all;
     exec->zero_row = row;
-    return attn_fail(ATTN_E_ZERO_ROW, "the normaliser of row b=%lld h=%lld i=%lld is exactly 0",
-                     (long long)(row / nq / h), (long long)(row / nq % h), (long long)(row % nq));
+    return attn_fail(ATTN_E_ZERO_ROW, "%sthe normaliser of row b=%lld h=%lld i=%lld is exactly 0",
+                     of, (long long)(row / nq / h), (long long)(row / nq % h),
+                     (long long)(row % nq));
 }
 
 int

@@ -32,6 +32,8 @@ write_reproducer(const struct reproducer *r, char *err, size_t errlen)
         str_printf(&s, " --target=%s", r->o->target);
     if (r->o->passes)
         str_printf(&s, " --passes=%s", r->o->passes);
+    if (r->o->no_fuse)
+        str_put(&s, " --no-fuse");
     str_putc(&s, '\n');
     str_putn(&s, r->u->src->text, r->u->src->len);
     bool ok = file_write(r->path, str_text(&s), s.len, err, errlen);
@@ -422,7 +424,7 @@ unit_fuse(struct unit *u, const struct options *o)
         if (!s->func->contraction && !s->step && !chooses && !strcmp(s->prog->schedule, "stream"))
             runs[k] = s->prog;
     }
-    fuse_stages(u->arena, u->program.graph, runs, &u->fusion);
+    fuse_stages(u->arena, u->program.graph, runs, !u->no_step, &u->fusion);
     for (int k = 0; k < u->fusion.graph->nstages; k++) {
         span_t at;
         const char *bad = u->fusion.prog[k] ? tile_verify(u->fusion.prog[k], u->arena, &at) : NULL;

@@ -143,32 +143,6 @@ leave_stage(struct cost_program *p, const struct cost_ring *r)
     p->ring.cap_pool = r->cap_pool;
 }
 
-/* What a stage finds done by those before it that run as one with it. In a step these have read
- * the keys and values that they see. */
-static struct cost_done
-done_before(struct cost_program *p, int number, bool step)
-{
-    const struct fusion *f = &p->u.fusion;
-    const struct graph_stage *s = p->u.program.graph->stage[number];
-    struct cost_done done = {.node = f->done[number]};
-    for (int k = 0; k < number; k++) {
-        const struct graph_stage *x = p->u.program.graph->stage[k];
-        struct masks m = {EXACT, NULL};
-        if (f->into[k] != f->into[number])
-            continue;
-        const cost_poly *seen = area_of(p, k, true, &m), *own = area_of(p, number, true, &m);
-        bool alike = !step || fmpq_mpoly_equal(seen, own, p->ring.ctx);
-        for (uint32_t a = 0; a < tile_arg_count(s->f); a++)
-            for (uint32_t b = 0; b < tile_arg_count(x->f); b++) {
-                bool same = s->tensor[a] >= 0 && s->tensor[a] == x->tensor[b];
-                bool keys = a == 1 || a == 2;
-                done.kept[a] = done.kept[a] || same;
-                done.read[a] = done.read[a] || (same && (alike || !keys));
-            }
-    }
-    return done;
-}
-
 static void
 add_stage(struct cost_program *p, int number, bool step, struct cost *sum, struct masks *m)
 {
@@ -179,9 +153,8 @@ add_stage(struct cost_program *p, int number, bool step, struct cost *sum, struc
     enum cost_entry kind = !step || u->func->contraction ? COST_FORWARD
                            : u->stepping == STEP_STATE   ? COST_STEP_STATE
                                                          : COST_STEP_CACHE;
-    const struct cost_done done = done_before(p, number, step);
     enter_stage(p, s, u->func, step, &r);
-    cost_axis(&r, u->func, kind, &done, &own);
+    cost_axis(&r, u->func, kind, &p->u.fusion.done[number], &own);
     leave_stage(p, &r);
     cost_poly *area = NULL, *seen = NULL;
     if (!u->func->contraction) {

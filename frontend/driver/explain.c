@@ -81,7 +81,7 @@ tell_crossover(const struct teller *t, struct cost_program *p)
 {
     const char *missing = NULL;
     struct str s = {0};
-    if (!p->u.direct)
+    if (!p->u.direct || !p->nrows) /* a stage has no cost of its own */
         return;
     int64_t n = pays_from(p, &missing);
     if (n < 0)

@@ -14,17 +14,21 @@ put(struct list *l, const char *name)
     str_printf(&l->s, "%s%s", l->n++ ? ", " : "", name);
 }
 
-/* Marks the tensors of the shell that a stage reads; those that were marked, in *again. */
+/* Marks the tensors of the shell behind the arguments that are marked. */
 static void
-mark_read(const struct graph_stage *s, bool *marked, bool *again)
+mark_tensors(const struct graph_stage *s, const bool *args, bool *marked)
 {
-    for (uint32_t k = 0; k < tile_arg_count(s->f); k++) {
-        int t = s->tensor[k];
-        if (t < 0 || tile_is_output(s->f, k))
-            continue;
-        again[t] = again[t] || marked[t];
-        marked[t] = true;
-    }
+    for (uint32_t k = 0; k < tile_arg_count(s->f); k++)
+        if (args[k] && s->tensor[k] >= 0)
+            marked[s->tensor[k]] = true;
+}
+
+static void
+put_tensors(const struct ir_func *shell, const bool *marked, struct list *l)
+{
+    for (uint32_t t = 0; t < shell->nparams; t++)
+        if (marked[t])
+            put(l, shell->params[t].name);
 }
 
 static bool
@@ -64,26 +68,40 @@ const char *
 explain_fused(struct unit *u, int into, const char **names)
 {
     const struct graph *g = u->program.graph;
-    bool *marked = ARENA_ARRAY(u->arena, bool, g->shell->nparams);
-    bool *again = ARENA_ARRAY(u->arena, bool, g->shell->nparams);
-    struct list who = {{0}, 0}, reads = {{0}, 0}, computes = {{0}, 0};
+    bool *read = ARENA_ARRAY(u->arena, bool, g->shell->nparams);
+    bool *kept = ARENA_ARRAY(u->arena, bool, g->shell->nparams);
+    struct list who = {{0}, 0}, reads = {{0}, 0}, keeps = {{0}, 0}, computes = {{0}, 0};
     for (int k = 0; k < g->nstages; k++) {
+        const struct fuse_done *done = &u->fusion.done[k];
+        bool cached[GRAPH_MAX_ARGS] = {false, done->kept[1], done->kept[2]};
         if (u->fusion.into[k] != into)
             continue;
         put(&who, g->stage[k]->name);
-        mark_read(g->stage[k], marked, again);
-        if (u->fusion.done[k])
-            put_done(g->stage[k]->f, u->fusion.done[k], &computes);
+        mark_tensors(g->stage[k], done->read, read);
+        mark_tensors(g->stage[k], cached, kept);
+        if (done->node)
+            put_done(g->stage[k]->f, done->node, &computes);
     }
     for (uint32_t t = 0; t < g->shell->nparams; t++)
-        if (again[t])
-            put(&reads, g->shell->params[t].name);
+        kept[t] = kept[t] && !read[t]; /* what is read once is kept once */
+    put_tensors(g->shell, read, &reads);
+    put_tensors(g->shell, kept, &keeps);
     *names = arena_strdup(u->arena, str_text(&who.s));
-    const char *text = arena_printf(u->arena, "one kernel: %s read once%s%s%s",
-                                    str_text(&reads.s), computes.n ? ", " : "",
-                                    str_text(&computes.s), computes.n ? " computed once" : "");
+    const char *text = "one kernel: ", *between = "";
+    const struct {
+        const struct list *l;
+        const char *how;
+    } parts[] = {{&reads, "read"}, {&computes, "computed"}, {&keeps, "kept"}};
+    for (int k = 0; k < 2 + !u->no_step; k++) {
+        if (!parts[k].l->n)
+            continue;
+        text = arena_printf(u->arena, "%s%s%s %s once", text, between, str_text(&parts[k].l->s),
+                            parts[k].how);
+        between = "; ";
+    }
     str_free(&who.s);
     str_free(&reads.s);
+    str_free(&keeps.s);
     str_free(&computes.s);
     return text;
 }
