@@ -169,13 +169,14 @@ static void
 compare_row(struct values *v, struct finding *r, const num *want, const num *cond,
             const int64_t at[3])
 {
-    static const double least[2] = {0x1p-150, 0}; /* what f32 rounds to 0; f64 is the reference */
+    static const double lost[2] = {0x1p-150, 0}; /* by rounding near 0; f64 is the reference */
+    double least = lost[v->f->type] * (double)(v->dims[DIM_N] + 1); /* by every weight of a sum */
     int64_t m = r->width, h = v->dims[DIM_H], nq = v->dims[DIM_NQ];
     for (int64_t c = 0; c < m; c++) {
         double w = want[c].f,
                g = values_get(v, r->tensor, ((at[0] * h + at[1]) * nq + at[2]) * m + c);
         double e = fabs(w - g);
-        if (e < least[v->f->type])
+        if (e < least)
             e = 0;
         if (isfinite(w) && fabs(w) > r->scale)
             r->scale = fabs(w);

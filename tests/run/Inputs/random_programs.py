@@ -84,7 +84,7 @@ def program():
 for k in range(count):
     text, path = program(), f"{work}/p.attn"
     sizes = rng.choice(["n=1,D=2,M=1", "n=17,D=5,M=3", "n=67,D=7,M=16,n_q=30", "n=300,D=2,M=3,n_q=150,B=2", "n=130,D=3,M=17", "n=40,D=8,M=8,H=4,G=2", "n=0,D=2,M=2",
-                        "n=9,n_q=0,D=3,M=3"])
+                        "n=9,n_q=0,D=3,M=3", "n=140,n_q=3,D=16,M=5,H=4,G=2", "n=200,n_q=1,D=5,M=16,H=6,G=2"])
     with open(path, "w") as f:
         f.write(text)
     isa = rng.choice([[], [], ["--mcpu=x86-64-v2"], ["--mcpu=x86-64-v3"]]) if os.uname().machine == "x86_64" else []
