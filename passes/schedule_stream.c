@@ -13,7 +13,8 @@
  * sizes alone, so that results do not depend on the number of threads.
  *
  * Scores are kept transposed because then every reduction over keys is a plain vector operation, K
- * and V are read where they lie, and only Q is transposed, once per query tile. A key tile that is
+ * and V are read where they lie, and only Q is transposed, once per query tile. (Up to FEW_QUERIES,
+ * a tile that is wholly visible has the keys across instead.) A key tile that is
  * wholly visible evaluates no mask, one that is partly visible does, one that is hidden costs a few
  * integer operations, and none at all outside the ranges of keys that the mask leaves. */
 #include "passes/stream.h"
