@@ -149,7 +149,7 @@ struct tile_stmt *tile_stmt_new(struct tile_prog *p, enum tile_op op);
 uint32_t tile_arg_count(const struct ir_func *f);
 uint32_t tile_arg_param(const struct ir_func *f, uint32_t arg);
 uint32_t tile_param_arg(const struct ir_func *f, uint32_t param);
-/* The argument that receives root lse; 0: none. */
+/* The argument that receives root lse of a function that passes/fuse.h did not make; 0: none. */
 uint32_t tile_lse_arg(const struct ir_func *f);
 /* True for arguments that are written. */
 bool tile_is_output(const struct ir_func *f, uint32_t arg);

@@ -35,7 +35,8 @@ ATTN_HIDDEN int call_prepare(struct call *c, const attn_kernel *kernel, int entr
                              const int64_t *dims);
 /* True if some tensor of a kernel has that dim. */
 ATTN_HIDDEN bool call_is_index(const attn_kernel *k, int dim);
-/* True for the keys and values of an attention, [B, G, n, width]: what a cache of tokens keeps. */
+/* True for the keys and values of an attention, [B, G, n, width]: what a cache of tokens keeps. (Of
+ * kernels that have a cache, no param runs over the tokens.) */
 ATTN_HIDDEN bool call_is_cached(const attn_kernel *k, int t);
 /* The slots of tensor t: its address, then its strides in elements. */
 ATTN_HIDDEN int64_t *call_tensor_slots(struct call *c, int t);

@@ -289,6 +289,16 @@ contraction_work(const struct call *c)
     return work;
 }
 
+/* How many attentions a kernel has. */
+static int
+count_attentions(const attn_kernel *k)
+{
+    int n = 0;
+    for (int t = 0; t < k->ntensors; t++)
+        n += k->tensors[t].role == ATTN_OUTPUT && k->tensors[t].rank == 4;
+    return n;
+}
+
 /* Fewer where the whole call is small: to start a worker and wait for it costs what 2^16
  * multiply-adds do, and far more where other programs use the cores. Only streamed kernels and
  * contractions tell from the sizes alone what they do at most. */
@@ -299,7 +309,8 @@ worth_workers(const struct call *c, const attn_entry *e, int workers)
     bool contraction = c->k->flags & ATTN_CONTRACTION;
     double work = contraction ? contraction_work(c)
                               : (double)d[DIM_B] * (double)d[DIM_H] * (double)d[DIM_NQ] *
-                                    (double)d[DIM_N] * (double)(d[DIM_D] + d[DIM_M]);
+                                    (double)d[DIM_N] * (double)(d[DIM_D] + d[DIM_M]) *
+                                    count_attentions(c->k);
     work /= 1 << 16;
     if (!contraction && strcmp(e->schedule, "stream"))
         return workers;
@@ -389,10 +400,8 @@ static int
 report_zero_row(const struct call *c, int64_t row, attn_exec *exec)
 {
     int64_t nq = c->slots[DIM_NQ], h = c->slots[DIM_H], all = c->slots[DIM_B] * h * nq;
-    int attentions = 0;
+    int attentions = count_attentions(c->k);
     char of[64] = "";
-    for (int t = 0; t < c->k->ntensors; t++)
-        attentions += c->k->tensors[t].role == ATTN_OUTPUT && c->k->tensors[t].rank == 4;
     if (attentions > 1)
         snprintf(of, sizeof of, "attention %d of %d: ", (int)(row / all) + 1, attentions);
     row %= all;

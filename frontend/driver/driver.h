@@ -86,7 +86,8 @@ int unit_open(struct unit *u, const char *path, const struct options *o);
 int unit_lower(struct unit *u, const struct options *o);     /* to the axis IR, assertions proven */
 int unit_passes(struct unit *u, const struct options *o);
 int unit_schedule(struct unit *u, const struct options *o);
-/* Which stages run as one: part of unit_schedule, and for when none do yet. True if some do. */
+/* Which stages run as one: part of unit_schedule; again only if so far none do, as with no_fuse.
+ * True if some do. */
 bool unit_fuse(struct unit *u, const struct options *o);
 /* From an open unit to its schedules. */
 int unit_prepare(struct unit *u, const struct options *o);

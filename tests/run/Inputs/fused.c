@@ -12,6 +12,8 @@ enum { B = 2, H = 4, G = 2, N = 30, D = 6, M = 5, R = 7, ROOM = 32 };
 
 static float q[B * H * N * D], k[B * G * N * D], v[B * G * N * M], w[B * G * N * R];
 
+static int flags;
+
 /* Numbers of a step's results, which are the same in whichever state. */
 struct results {
     float y[B * H * N * M], u[B * H * N * R];
@@ -42,7 +44,8 @@ step(step_fn *fn, attn_state *s, struct results *r, int at, int count)
              tw = tokens(w, size[3], stride[3], G, R, at, count),
              ty = tokens(r->y, size[4], stride[4], H, M, at, count),
              tu = tokens(r->u, size[5], stride[5], H, R, at, count);
-    return fn(s, &tq, &tk, &tv, &tw, &ty, &tu, NULL);
+    attn_exec exec = {.flags = flags};
+    return fn(s, &tq, &tk, &tv, &tw, &ty, &tu, &exec);
 }
 
 static void
@@ -96,6 +99,9 @@ main(void)
     attn_state_reset(&once);
     memset(&got, 0, sizeof got);
     expect(step(once_step, &once, &got, 0, N), ATTN_OK);
+    attn_state_reset(&once);
+    flags = ATTN_CHECK; /* a row of the third that sees one key, with which its score is below 0 */
+    expect(step(once_step, &once, &got, 0, N), ATTN_E_ZERO_ROW);
     attn_state_free(&once);
     attn_state_free(&apart);
     attn_state_free(&copy);
