@@ -1,4 +1,5 @@
-/* Statements that need no stage: what they define is a tensor that is there already. */
+/* Statements that need no stage: what they define is a tensor that is there already. The reference
+ * of `attnc check` is of the program without them, so it cannot tell if that is wrong. */
 #include "frontend/graph.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ copied_param(const struct graph_stage *s, const uint8_t *axes, int rank)
         return -1;
     const struct ir_binding *b = &f->bindings[x->attr.num];
     for (int k = 0; k < rank; k++)
-        if (b->ax[k] != axes[k])
+        if (b->ax[k] != axes[k]) /* a constant index is no axis */
             return -1;
     return s->tensor[tile_param_arg(f, x->attr.id)];
 }

@@ -1,6 +1,6 @@
 /* reciprocal: a division of what comes from tensors by a number made of sizes is a product.
  *
- *     x / c  ->  x * (1/c)          c of constants and dims alone, such as √D
+ *     x / c  ->  x * (1/c)          c a product of dims and constants, such as √D
  *
  * 1/c is computed once, where every score would wait for a division. The product may differ in its
  * last bit, so positions alone are divided as before, and nothing is done where a value of tensors
@@ -10,16 +10,24 @@
 
 #include <stdlib.h>
 
-static bool
-made_of_sizes(const struct ir_func *f, ir_ref n)
+enum { MAX_LEAVES = 3, MAX_BITS = 30 };
+
+/* How many dims and constants n is a product of, under roots too; more than MAX_LEAVES if it is
+ * anything else. Of so few, of so many bits, neither it nor its inverse leaves any type. */
+static int
+sizes_in(const struct ir_func *f, ir_ref n)
 {
     const struct ir_node *x = &f->nodes[n];
-    if (x->nargs == 0)
-        return x->op == IR_dim || x->op == IR_size || x->op == IR_const || x->op == IR_pi;
-    for (int k = 0; k < x->nargs; k++)
-        if (!made_of_sizes(f, x->arg[k]))
-            return false;
-    return (ir_ops[x->op].props & IRP_ELEM) && !(ir_ops[x->op].props & IRP_BOOL);
+    if (x->op == IR_dim || x->op == IR_size || x->op == IR_pi)
+        return 1;
+    if (x->op == IR_const) {
+        const fmpq *q = ir_const_value(f, n);
+        bool small = fmpz_bits(fmpq_numref(q)) <= MAX_BITS && fmpz_bits(fmpq_denref(q)) <= MAX_BITS;
+        return small && !fmpq_is_zero(q) ? 1 : MAX_LEAVES + 1;
+    }
+    if (x->op == IR_sqrt)
+        return sizes_in(f, x->arg[0]);
+    return x->op == IR_mul ? sizes_in(f, x->arg[0]) + sizes_in(f, x->arg[1]) : MAX_LEAVES + 1;
 }
 
 /* True if something of a tensor is below n. */
@@ -63,8 +71,7 @@ multiply(struct ir_func *f, ir_ref n, void *arg)
 {
     const struct ir_node x = f->nodes[n];
     (void)arg;
-    if (x.op != IR_div || !made_of_sizes(f, x.arg[1]) || ir_is_const(f, x.arg[1], 0) ||
-        !reads_tensor(f, x.arg[0]))
+    if (x.op != IR_div || sizes_in(f, x.arg[1]) > MAX_LEAVES || !reads_tensor(f, x.arg[0]))
         return n;
     return ir_op2(f, IR_mul, x.arg[0], inverse(f, x.arg[1], x.span), x.span);
 }
