@@ -88,20 +88,14 @@ tensor_row(struct abi *x, const struct ir_param *p, int rank, int role)
 static val
 tensors_table(struct abi *x)
 {
-    static const struct ir_param fixed[4] = {
-        {.name = "q", .rank = 4, .dims = {DIM_B, DIM_H, DIM_NQ, DIM_D}},
-        {.name = "k", .rank = 4, .dims = {DIM_B, DIM_G, DIM_N, DIM_D}},
-        {.name = "v", .rank = 4, .dims = {DIM_B, DIM_G, DIM_N, DIM_M}},
-        {.name = "out", .rank = 4, .dims = {DIM_B, DIM_H, DIM_NQ, DIM_M}}};
     const struct ir_func *f = x->m->func;
     uint32_t n = tile_arg_count(f);
     val *rows = ARENA_ARRAY(x->m->arena, val, n);
-    for (uint32_t k = 0; k < 4; k++)
-        rows[k] = tensor_row(x, &fixed[k], k == 3 || !f->contraction ? 4 : 0,
-                             k == 3 ? ATTN_OUTPUT : ATTN_INPUT);
-    for (uint32_t k = 4; k < n; k++) {
-        const struct ir_param *p = &f->params[tile_arg_param(f, k)];
-        rows[k] = tensor_row(x, p, p->rank, p->role == PARAM_OUTPUT ? ATTN_OUTPUT : ATTN_INPUT);
+    for (uint32_t k = 0; k < n; k++) {
+        const struct ir_param *p = tile_arg_decl(f, k);
+        bool absent = f->contraction && k < 3; /* no attention */
+        rows[k] = tensor_row(x, p, absent ? 0 : p->rank,
+                             p->role == PARAM_OUTPUT ? ATTN_OUTPUT : ATTN_INPUT);
     }
     return table(x, "tensors", rows, n);
 }

@@ -272,18 +272,23 @@ tile_lse_arg(const struct ir_func *f)
     return p < 0 ? 0 : tile_param_arg(f, (uint32_t)p);
 }
 
+static const struct ir_param fixed_args[4] = {
+    {.name = "q", .role = PARAM_INPUT, .rank = 4, .dims = {DIM_B, DIM_H, DIM_NQ, DIM_D}},
+    {.name = "k", .role = PARAM_INPUT, .rank = 4, .dims = {DIM_B, DIM_G, DIM_N, DIM_D}},
+    {.name = "v", .role = PARAM_INPUT, .rank = 4, .dims = {DIM_B, DIM_G, DIM_N, DIM_M}},
+    {.name = "out", .role = PARAM_OUTPUT, .rank = 4, .dims = {DIM_B, DIM_H, DIM_NQ, DIM_M}}};
+
+const struct ir_param *
+tile_arg_decl(const struct ir_func *f, uint32_t arg)
+{
+    return arg < 4 ? &fixed_args[arg] : &f->params[tile_arg_param(f, arg)];
+}
+
 bool
 tile_is_output(const struct ir_func *f, uint32_t arg)
 {
-    return arg == 3 || (arg > 3 && f->params[tile_arg_param(f, arg)].role == PARAM_OUTPUT);
+    return tile_arg_decl(f, arg)->role == PARAM_OUTPUT;
 }
-
-/* q, k, v and out. */
-static const struct fixed_arg {
-    const char *name;
-    uint16_t rows, cols;       /* dims */
-} fixed_args[4] = {
-    {"q", DIM_NQ, DIM_D}, {"k", DIM_N, DIM_D}, {"v", DIM_N, DIM_M}, {"out", DIM_NQ, DIM_M}};
 
 struct tile_buf
 tile_arg_form(struct tile_prog *p, uint32_t arg)
@@ -291,15 +296,7 @@ tile_arg_form(struct tile_prog *p, uint32_t arg)
     static const uint8_t matrix[4] = {0, 1, 2, 3}, row[4] = {0, 1, AX_UNIT, 2};
     tx_ref one = tx_num(p, 1);
     struct tile_buf b = {.kind = BUF_ARG, .elem = ELEM_IO, .arg = arg, .planes = one};
-    if (arg < 4) {
-        const struct fixed_arg *x = &fixed_args[arg];
-        b.name = x->name;
-        b.rows = tx_dim(p, x->rows);
-        b.cols = tx_dim(p, x->cols);
-        memcpy(b.axes, matrix, sizeof b.axes);
-        return b;
-    }
-    const struct ir_param *x = &p->func->params[tile_arg_param(p->func, arg)];
+    const struct ir_param *x = tile_arg_decl(p->func, arg);
     if (x->role == PARAM_GIVEN)
         ICE("tensor params are viewed along named axes");
     bool is_row = x->rank == 3; /* root lse */

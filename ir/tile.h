@@ -151,6 +151,8 @@ uint32_t tile_arg_param(const struct ir_func *f, uint32_t arg);
 uint32_t tile_param_arg(const struct ir_func *f, uint32_t param);
 /* The argument that receives root lse of a function that passes/fuse.h did not make; 0: none. */
 uint32_t tile_lse_arg(const struct ir_func *f);
+/* An argument as a param: q, k, v and out have those of every attention. */
+const struct ir_param *tile_arg_decl(const struct ir_func *f, uint32_t arg);
 /* True for arguments that are written. */
 bool tile_is_output(const struct ir_func *f, uint32_t arg);
 

@@ -6,22 +6,6 @@
 
 /* ---- dims and arguments ---- */
 
-/* The tensors of a function, by what they are to it. */
-enum kind { KIND_INPUT, KIND_OUTPUT, KIND_GIVEN };
-
-static const struct ir_param fixed[4] = {
-    {.role = PARAM_INPUT, .rank = 4, .dims = {DIM_B, DIM_H, DIM_NQ, DIM_D}},
-    {.role = PARAM_INPUT, .rank = 4, .dims = {DIM_B, DIM_G, DIM_N, DIM_D}},
-    {.role = PARAM_INPUT, .rank = 4, .dims = {DIM_B, DIM_G, DIM_N, DIM_M}},
-    {.role = PARAM_OUTPUT, .rank = 4, .dims = {DIM_B, DIM_H, DIM_NQ, DIM_M}}};
-
-/* Tensor argument number arg as a param, of which role, rank and dims are told. */
-static const struct ir_param *
-argument(const struct ir_func *f, uint32_t arg)
-{
-    return arg < 4 ? &fixed[arg] : &f->params[tile_arg_param(f, arg)];
-}
-
 /* Batches, heads and tokens of both are the same, and so are their numbers. */
 static bool
 same_pairs(const struct graph_stage *one, const struct graph_stage *two)
@@ -75,12 +59,12 @@ static int
 graft_argument(struct graft *g, struct graph_stage *s, const struct ir_func *shell, uint32_t arg,
                int tensor)
 {
-    struct ir_param x = *argument(g->from, arg);
+    struct ir_param x = *tile_arg_decl(g->from, arg);
     uint32_t n = tile_arg_count(g->to);
     for (int k = 0; k < x.rank; k++)
         x.dims[k] = g->dim[x.dims[k]];
     for (uint32_t k = 0; k < n && x.role != PARAM_OUTPUT; k++) {
-        const struct ir_param *y = argument(g->to, k);
+        const struct ir_param *y = tile_arg_decl(g->to, k);
         if (s->tensor[k] == tensor && y->role == x.role && y->rank == x.rank &&
             !memcmp(y->dims, x.dims, x.rank * sizeof *x.dims))
             return (int)k;
@@ -190,7 +174,7 @@ count_results(const struct ir_func *f)
 {
     int n = 0;
     for (uint32_t k = 0; k < tile_arg_count(f); k++)
-        n += argument(f, k)->role == PARAM_OUTPUT && argument(f, k)->rank == 4;
+        n += tile_arg_decl(f, k)->role == PARAM_OUTPUT && tile_arg_decl(f, k)->rank == 4;
     return n;
 }
 
@@ -221,23 +205,23 @@ mark_needed(const struct tile_prog *p, bool *args)
     }
 }
 
-/* What is done, from the numbers of the function of both to those of the second, as far as the
- * first needs it; whether it is worth it: keys or values that are read once, or kept once by a
- * program that has steps. */
+/* What is done, in the numbers of the second instead of those of both; whether it is worth it:
+ * keys or values that are read once, or kept once by a program that has steps. */
 static bool
-take_done(const struct graft *g, const struct tile_prog *first, const struct fuse_done *all,
-          bool steps, struct fuse_done *own)
+take_done(const struct graft *g, struct tile_prog *const runs[2], const bool *node,
+          const bool *again, bool steps, struct fuse_done *own)
 {
-    bool *node = ARENA_ARRAY(g->to->arena, bool, g->from->nnodes), worth = false;
-    bool needed[GRAPH_MAX_ARGS] = {false};
-    mark_needed(first, needed);
+    bool *own_node = ARENA_ARRAY(g->to->arena, bool, g->from->nnodes), worth = false;
+    bool needed[2][GRAPH_MAX_ARGS] = {{false}};
+    for (int k = 0; k < 2; k++)
+        mark_needed(runs[k], needed[k]);
     for (ir_ref n = 1; n < g->from->nnodes; n++)
-        node[n] = all->node[g->node[n]];
-    *own = (struct fuse_done){.node = node};
+        own_node[n] = node[g->node[n]];
+    *own = (struct fuse_done){.node = own_node};
     for (uint32_t k = 0; k < tile_arg_count(g->from); k++) {
-        const struct ir_param *x = argument(g->from, k);
-        own->read[k] = all->read[g->arg[k]] && needed[g->arg[k]];
-        own->kept[k] = all->kept[g->arg[k]] && needed[g->arg[k]];
+        const struct ir_param *x = tile_arg_decl(g->from, k);
+        own->kept[k] = needed[0][g->arg[k]] && needed[1][k];
+        own->read[k] = own->kept[k] && !again[g->arg[k]];
         if (x->role == PARAM_INPUT && x->dims[2] == DIM_N)
             worth = worth || own->read[k] || (steps && own->kept[k]);
     }
@@ -254,7 +238,7 @@ fuse_two(struct arena *a, const struct graph *g, const struct graph_stage *one,
         return false;
     struct graph_stage *s = both->stage = ARENA_NEW(a, struct graph_stage);
     struct graft itself, other;
-    struct fuse_done done;
+    bool again[GRAPH_MAX_ARGS] = {false};
     *s = *one;
     s->f = ir_func_clone(a, one->f);
     s->f->name = arena_printf(a, "%s_%s", one->f->name, two->name);
@@ -268,8 +252,9 @@ fuse_two(struct arena *a, const struct graph *g, const struct graph_stage *one,
         uint32_t second = p->nbufs;
         struct tile_stmt *body = graft_body(&other, runs[1], p);
         number_reports(p, body, before);
-        fuse_bodies(p, first, body, second, ARENA_ARRAY(a, bool, s->f->nnodes), &done);
-        fused = take_done(&other, runs[0], &done, steps, &both->done) &&
+        bool *node = ARENA_ARRAY(a, bool, s->f->nnodes);
+        fuse_bodies(p, first, body, second, node, again);
+        fused = take_done(&other, runs, node, again, steps, &both->done) &&
                 count_phases(p) <= TILE_MAX_PHASES;
     }
     if (!fused)
@@ -284,7 +269,7 @@ static bool
 reads_marked(const struct graph_stage *s, const bool *marked)
 {
     for (uint32_t k = 0; k < tile_arg_count(s->f); k++)
-        if (argument(s->f, k)->role != PARAM_OUTPUT && s->tensor[k] >= 0 && marked[s->tensor[k]])
+        if (!tile_is_output(s->f, k) && s->tensor[k] >= 0 && marked[s->tensor[k]])
             return true;
     return false;
 }
@@ -293,7 +278,7 @@ static void
 mark_results(const struct graph_stage *s, bool *marked)
 {
     for (uint32_t k = 0; k < tile_arg_count(s->f); k++)
-        if (argument(s->f, k)->role == PARAM_OUTPUT)
+        if (tile_is_output(s->f, k))
             marked[s->tensor[k]] = true;
 }
 

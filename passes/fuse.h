@@ -56,9 +56,9 @@ struct tile_stmt *graft_body(const struct graft *g, const struct tile_prog *of,
 
 /* Two lists of phases of p as its body: the second's buffers are those from `second` on. Loops that
  * run over the same become one, and of statements that fill buffers with the same, one is left.
- * What the second finds done is told in p->func's numbers; node has room for its nodes.
- * (fuse_loops.c) */
+ * Marked are, of p->func, the nodes that the second finds done, and the arguments that it still
+ * reads by itself. (fuse_loops.c) */
 void fuse_bodies(struct tile_prog *p, struct tile_stmt *one, struct tile_stmt *two,
-                 uint32_t second, bool *node, struct fuse_done *done);
+                 uint32_t second, bool *done, bool *again);
 
 #endif

@@ -372,21 +372,6 @@ mark_again(const struct fuse *f, const struct item *list, const bool *around, bo
     }
 }
 
-static void
-find_done(const struct fuse *f, const struct item *list, const struct tile_stmt *one,
-          const struct tile_stmt *two, struct fuse_done *done)
-{
-    bool first[GRAPH_MAX_ARGS] = {false}, other[GRAPH_MAX_ARGS] = {false};
-    bool again[GRAPH_MAX_ARGS] = {false}, none[GRAPH_MAX_ARGS] = {false};
-    mark_all(f, one, first);
-    mark_all(f, two, other);
-    mark_again(f, list, none, again);
-    for (int k = 0; k < GRAPH_MAX_ARGS; k++) {
-        done->kept[k] = first[k] && other[k];
-        done->read[k] = done->kept[k] && !again[k];
-    }
-}
-
 /* ---- statements again ---- */
 
 static void
@@ -460,16 +445,16 @@ drop_unused(struct tile_prog *p)
 
 void
 fuse_bodies(struct tile_prog *p, struct tile_stmt *one, struct tile_stmt *two, uint32_t second,
-            bool *node, struct fuse_done *done)
+            bool *done, bool *again)
 {
+    const bool none[GRAPH_MAX_ARGS] = {false};
     struct fuse f = {p, second, ARENA_ARRAY(p->arena, uint32_t, p->nbufs),
                      ARENA_ARRAY(p->arena, bool, p->nbufs)};
     struct item *list = items_of(&f, one, two);
     find_same(&f, list);
     settle(&f, list);
-    mark_done(&f, list, node);
-    done->node = node;
-    find_done(&f, list, one, two, done);
+    mark_done(&f, list, done);
+    mark_again(&f, list, none, again);
     p->body = statements_of(&f, list);
     drop_unused(p);
 }

@@ -116,6 +116,22 @@ linear_query_plane(struct linear *l, const struct block *b)
     return splits ? tx_op2(p, TX_MUL, plane, splits) : plane;
 }
 
+/* V of the current key tile, copied where whole vectors of it could run past its rows. */
+static tile_view
+value_tile(struct sched *s)
+{
+    tile_view v = view_arg(s, 2, s->at[3], s->nj);
+    int64_t m;
+    if (s->f->acc == s->f->type && tx_is_num(s->p, v.cols, &m) && m % TILE_LANES == 0)
+        return v;
+    tx_ref zero = tx_num(s->p, 0);
+    struct tile_stmt *c = tile_stmt_new(s->p, TILE_copy);
+    c->v[0] = view_of(local_buf(s, "v", s->max_nj, v.cols), zero, zero, s->nj, v.cols, zero);
+    c->v[1] = v;
+    stmt_add(&s->key, c);
+    return c->v[0];
+}
+
 tile_view
 linear_visible_values(struct linear *l)
 {

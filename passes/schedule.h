@@ -117,8 +117,6 @@ tile_view vector_tile(struct sched *s, ir_ref node, uint8_t axis);
 /* Fills dst, whose rows are tokens, on list l, with such a vector. */
 void vector_into(struct sched *s, ir_ref node, uint8_t axis, tile_view dst, uint8_t tokens,
                  struct stmt_list *l);
-/* V of the current key tile, copied where whole vectors of it could run past its rows. */
-tile_view value_tile(struct sched *s);
 /* ---- vectors of keys that are made once for all queries (stream_keys.c) ---- */
 enum { MAX_KEPT = 16 };
 struct kept_keys {
