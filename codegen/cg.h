@@ -48,6 +48,7 @@ struct cg {
     val *rows;                       /* TX_ROWS values, per tx, made at entry */
     tx_ref *offset, *row_elements;   /* per buffer: bytes before it, elements from row to row */
     tx_ref total[4];                 /* per kind of buffer: bytes */
+    bool *asked;                     /* per argument: some statement asks for its rows ahead */
     struct cg_scope *scope;
 };
 
@@ -122,6 +123,8 @@ val cg_io_gather(struct cg *g, val base, val index_vec64, val mask);
 /* Address of the element (row, col) of a view, and its row stride in elements. */
 val cg_view_addr(struct cg *g, const tile_view *v, val row, val col);
 val cg_view_ld(struct cg *g, const tile_view *v);
+/* Elements of a tensor from head to head of a view into it. */
+val cg_view_head(struct cg *g, const tile_view *v);
 /* Of scratch memory, where whole vectors may run past the columns; else of a tensor. */
 bool cg_is_padded(const struct cg *g, const tile_view *v);
 

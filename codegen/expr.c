@@ -257,7 +257,7 @@ ev_tensor(struct expr *e, uint32_t arg, int rank, const uint8_t *axes, const int
     addr = cg_io_at(g, addr, off);
     if (!lane_stride)
         return cg_splat(g, cg_io_load_one(g, addr));
-    if (unit && e->at->next && rank == 4 && axes[2] == s->row_axis)
+    if (unit && e->at->next && !g->asked[arg] && rank == 4 && axes[2] == s->row_axis)
         cg_prefetch(g, cg_io_at(g, addr, cg_mul(g, e->at->next, cg_arg_stride(g, arg, 2))), false,
                     2);
     return unit ? cg_io_load(g, addr, e->at->lanes)

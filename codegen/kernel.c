@@ -164,6 +164,18 @@ place_buffers(struct cg *g)
     }
 }
 
+/* Which arguments the scans of these statements ask for. */
+static void
+find_asked(struct cg *g, const struct tile_stmt *s)
+{
+    for (; s; s = s->next) {
+        find_asked(g, s->body);
+        for (int k = 0; k < tile_ops[s->op].nviews; k++)
+            if (tile_ops[s->op].views[k] == 'A' && s->v[k].buf)
+                g->asked[g->p->bufs[s->v[k].buf].arg] = true;
+    }
+}
+
 void
 cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p, const struct cg_target *t)
 {
@@ -190,6 +202,8 @@ cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p, const s
     g->iovec = LLVMVectorType(g->io, (unsigned)g->vl);
     g->ivec = LLVMVectorType(g->i32, (unsigned)g->vl);
     g->dims = ARENA_ARRAY(m->arena, val, g->f->ndims);
+    g->asked = ARENA_ARRAY(m->arena, bool, tile_arg_count(g->f));
+    find_asked(g, p->body);
     place_buffers(g);
     g->rows = ARENA_ARRAY(m->arena, val, p->nxs + 64);
     cg_scope_new(g);

@@ -58,8 +58,8 @@ map_rows(struct cg *g, const struct map_job *j, val r, val col, val mask, int co
         val v = cg_expr(g, s->node, &at);
         if (j->store)
             cg_put(g, v, &s->v[0], row, col, mask);
-        if (j->next && !cg_is_padded(g, &s->v[0]))
-            cg_prefetch(g, cg_view_addr(g, &s->v[0], cg_add(g, row, j->next), col), true, 3);
+        if (j->next && !cg_is_padded(g, &s->v[0]) && !g->asked[g->p->bufs[s->v[0].buf].arg])
+            cg_prefetch(g, cg_view_addr(g, &s->v[0], cg_add(g, row, j->next), col), true, 2);
         if (j->reduce != KEEP)
             cg_store(g, combine(g, j, cg_load(g, g->vec, acc[k]), v), acc[k]);
     }

@@ -1,6 +1,7 @@
 /* Prefix sums of outer products, read while they grow: state += k[t]' v[t], out[t] += q[t] state.
  *
- *     scan(out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m, g, ldg)
+ *     scan(out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m, g, ldg,
+ *          a0, la0, n0, a1, la1, n1, pa1)
  *
  * The micro-kernel holds sr x sv vectors of the state in registers while it walks the n tokens:
  * per token it loads sv vectors of V and of the result, and 2 sr numbers, for 2 sr sv
@@ -9,23 +10,33 @@
  * token t is q[t*ldq + f], that of head h lies h*pq further on, and its results h*po. Rows of out,
  * s and v are padded: whole vectors may run past column m.
  *
- * With gates the state is first multiplied by g[t*ldg], or row f of it by g[t*ldg + f]. Each kind
- * is a function of its own, and so is the walk along keys that no query reads. */
+ * With gates the state is first multiplied by g[t*ldg], or row f of it by g[t*ldg + f].
+ *
+ * Memory waits for nobody in between: for each block and token one line is asked for of what comes
+ * next, at a0 + t*la0 bytes for the first n0 blocks, each a line further on, then at a1 + t*la1 for
+ * n1 blocks per head, pa1 bytes from head to head. Asked for at once, they would be waited for.
+ *
+ * Each kind of gates is a function of its own, so is the walk along keys that no query reads, and
+ * so is asking. */
 #include "codegen/cg.h"
 
-enum { MAX_SR = 8, MAX_SV = 8, ARGS = 18 };
+#include <stdio.h>
+
+enum { MAX_SR = 8, MAX_SV = 8, ARGS = 25 };
 enum gates { GATES_NONE, GATES_TOKEN, GATES_FEATURE };
 
 struct scan_args {
-    val out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m, g, ldg;
+    val out, ldo, po, s, lds, q, ldq, pq, k, ldk, v, ldv, heads, n, f, m, g, ldg, a0, la0, n0, a1,
+        la1, n1, pa1;
     enum gates gates;
     bool reads;                  /* there are queries */
+    bool asks;                   /* for rows of arguments, meanwhile */
 };
 
 /* A loop that runs count > 0 times, with pointers that advance. */
 struct walk {
     LLVMBasicBlockRef body;
-    val i, p[5];
+    val i, p[6];
 };
 
 static struct walk
@@ -112,6 +123,38 @@ read_block(struct cg *g, const struct scan_args *x, const struct block *b, val o
     walk_close(g, &w, next, 2);
 }
 
+/* The lines that a block asks for: of the first token, and how many bytes further on the next. */
+struct ask {
+    val at, step;
+};
+
+static val
+bytes_on(struct cg *g, val at, val bytes)
+{
+    return LLVMBuildGEP2(g->b, g->i8, at, &bytes, 1, ""); /* past the end of a tensor, perhaps */
+}
+
+static struct ask
+ask_of_block(struct cg *g, const struct scan_args *x, const struct block *b)
+{
+    val zero = cg_i(g, 0), sr = cg_i(g, b->sr), sv = cg_i(g, (int64_t)b->sv * g->vl);
+    val down = LLVMBuildUDiv(g->b, cg_add(g, x->f, cg_i(g, b->sr - 1)), sr, "");
+    val number = cg_add(g, LLVMBuildUDiv(g->b, b->row, sr, ""),
+                        cg_mul(g, LLVMBuildUDiv(g->b, b->col, sv, ""), down));
+    val after = cg_sub(g, number, x->n0), lines = cg_max(g, x->n1, cg_i(g, 1));
+    val head = LLVMBuildSDiv(g->b, after, lines, "");
+    val line = cg_mul(g, LLVMBuildSRem(g->b, after, lines, ""), cg_i(g, CG_PAD));
+    val one = LLVMBuildICmp(g->b, LLVMIntSLT, number, x->n0, "");
+    val two = LLVMBuildICmp(g->b, LLVMIntSLT, after, cg_mul(g, x->n1, x->heads), "");
+    val at[2] = {bytes_on(g, x->a0, cg_mul(g, number, cg_i(g, CG_PAD))),
+                 bytes_on(g, x->a1, cg_add(g, cg_mul(g, head, x->pa1), line))};
+    struct ask none = {x->v, zero}; /* a line that is there */
+    struct ask a = {LLVMBuildSelect(g->b, two, at[1], none.at, ""),
+                    LLVMBuildSelect(g->b, two, x->la1, none.step, "")};
+    return (struct ask){LLVMBuildSelect(g->b, one, at[0], a.at, ""),
+                        LLVMBuildSelect(g->b, one, x->la0, a.step, "")};
+}
+
 static void
 micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, int sv)
 {
@@ -120,10 +163,11 @@ micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, 
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++)
             first[i][j] = cg_load(g, g->vec, state_addr(g, x, &b, i, j));
-    const val start[5] = {cg_at(g, x->out, col), cg_at(g, x->q, row), cg_at(g, x->k, row),
+    const struct ask ask = x->asks ? ask_of_block(g, x, &b) : (struct ask){NULL, NULL};
+    const val start[6] = {cg_at(g, x->out, col), cg_at(g, x->q, row), cg_at(g, x->k, row),
                           cg_at(g, x->v, col),
-                          x->gates == GATES_FEATURE ? cg_at(g, x->g, row) : x->g};
-    const int pointers = x->gates ? 5 : 4;
+                          x->gates == GATES_FEATURE ? cg_at(g, x->g, row) : x->g, ask.at};
+    const int pointers = x->asks ? 6 : x->gates ? 5 : 4;
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
     struct walk w = walk_open(g, x->n, start, pointers);
     val old[MAX_SR][MAX_SV];
@@ -132,6 +176,8 @@ micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, 
             b.state[i][j] = old[i][j] = LLVMBuildPhi(g->b, g->vec, "");
             LLVMAddIncoming(old[i][j], &first[i][j], &from, 1);
         }
+    if (x->asks)
+        cg_prefetch(g, w.p[5], false, 2);
     fade_block(g, x, &b, w.p[4]);
     for (int j = 0; j < sv; j++)
         v[j] = cg_load(g, g->vec, cg_at(g, w.p[3], cg_i(g, (int64_t)j * g->vl)));
@@ -142,9 +188,10 @@ micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, 
     }
     if (x->reads)
         read_block(g, x, &b, w.p[0], w.p[1]);
-    const val next[5] = {cg_at(g, w.p[0], x->ldo), cg_at(g, w.p[1], x->ldq),
+    const val next[6] = {cg_at(g, w.p[0], x->ldo), cg_at(g, w.p[1], x->ldq),
                          cg_at(g, w.p[2], x->ldk), cg_at(g, w.p[3], x->ldv),
-                         x->gates ? cg_at(g, w.p[4], x->ldg) : NULL};
+                         pointers > 4 ? cg_at(g, w.p[4], x->ldg) : NULL,
+                         x->asks ? bytes_on(g, w.p[5], ask.step) : NULL};
     LLVMBasicBlockRef last = LLVMGetInsertBlock(g->b);
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++)
@@ -177,20 +224,23 @@ if_any(struct cg *g, val n, val heads)
 }
 
 static val
-build_scan(struct cg *g, enum gates gates, bool reads)
+build_scan(struct cg *g, enum gates gates, bool reads, bool asks)
 {
-    static const char *const names[3][2] = {{"scan.keys", "scan"},
-                                            {"scan.keys.token", "scan.token"},
-                                            {"scan.keys.feature", "scan.feature"}};
+    static const char *const kinds[3] = {"", ".token", ".feature"};
+    char name[64];
+    snprintf(name, sizeof name, "scan%s%s%s", reads ? "" : ".keys", kinds[gates],
+             asks ? ".ahead" : "");
     LLVMTypeRef p = g->ptr, i = g->i64;
-    LLVMTypeRef par[ARGS] = {p, i, i, p, i, p, i, i, p, i, p, i, i, i, i, i, p, i};
+    LLVMTypeRef par[ARGS] = {p, i, i, p, i, p, i, i, p, i, p, i, i, i, i, i, p, i,
+                             p, i, i, p, i, i, i};
     LLVMBasicBlockRef back;
-    val outer, q[ARGS], fn = cg_open_function(g, names[gates][reads], par, ARGS, &outer, &back);
+    val outer, q[ARGS], fn = cg_open_function(g, name, par, ARGS, &outer, &back);
     if (!back)
         return fn;
     LLVMGetParams(fn, q);
-    struct scan_args x = {q[0],  q[1],  q[2],  q[3],  q[4],  q[5],  q[6],  q[7],  q[8],  q[9],
-                          q[10], q[11], q[12], q[13], q[14], q[15], q[16], q[17], gates, reads};
+    struct scan_args x = {q[0],  q[1],  q[2],  q[3],  q[4],  q[5],  q[6],  q[7],  q[8],
+                          q[9],  q[10], q[11], q[12], q[13], q[14], q[15], q[16], q[17],
+                          q[18], q[19], q[20], q[21], q[22], q[23], q[24], gates, reads, asks};
     LLVMBasicBlockRef some = if_any(g, x.n, x.heads);
     cg_column_blocks(g, cg_i(g, 0), x.m, g->t->sv, column_block, &x);
     cg_fi(g, some);
@@ -355,6 +405,26 @@ gate_rows(struct cg *g, const struct tile_stmt *s, val t)
                               row ? cg_i(g, 1) : cg_view_ld(g, v)};
 }
 
+/* Rows that are asked for: where they begin, bytes from row to row, lines per row, bytes from head
+ * to head. Without rows there is no line. */
+struct ask_rows {
+    val at, step, lines, heads;
+};
+
+static struct ask_rows
+ask_rows(struct cg *g, const tile_view *v)
+{
+    val zero = cg_i(g, 0), size = cg_i(g, g->io_size);
+    if (!v->buf)
+        return (struct ask_rows){LLVMConstNull(g->ptr), zero, zero, zero};
+    val bytes = cg_add(g, cg_mul(g, cg_tx(g, v->cols), size), cg_i(g, CG_PAD - 1));
+    val lines = LLVMBuildUDiv(g->b, bytes, cg_i(g, CG_PAD), "");
+    val some = LLVMBuildICmp(g->b, LLVMIntSGT, cg_tx(g, v->rows), zero, "");
+    return (struct ask_rows){cg_view_addr(g, v, zero, zero), cg_mul(g, cg_view_ld(g, v), size),
+                             LLVMBuildSelect(g->b, some, lines, zero, ""),
+                             cg_mul(g, cg_view_head(g, v), size)};
+}
+
 /* scan over n tokens from query row `query` and key `key` on. */
 static void
 call_scan(struct cg *g, const struct operands *o, val query, val key, val n, bool reads)
@@ -362,14 +432,16 @@ call_scan(struct cg *g, const struct operands *o, val query, val key, val n, boo
     const tile_view *v = o->s->v;
     val zero = cg_i(g, 0);
     struct gate_rows gate = gate_rows(g, o->s, key);
-    val fn = build_scan(g, gate.kind, reads);
+    struct ask_rows one = ask_rows(g, &v[5]), two = ask_rows(g, &v[6]);
+    val fn = build_scan(g, gate.kind, reads, reads && (v[5].buf || v[6].buf));
     val args[ARGS] = {
         cg_view_addr(g, &v[0], query, zero), cg_view_ld(g, &v[0]), plane_size(g, &v[0]),
         cg_view_addr(g, &v[1], zero, zero), cg_view_ld(g, &v[1]),
         token_addr(g, o, 2, query), token_step(g, o, 2), plane_size(g, &v[2]),
         token_addr(g, o, 3, key), token_step(g, o, 3),
         cg_view_addr(g, &v[4], key, zero), cg_view_ld(g, &v[4]),
-        cg_tx(g, o->s->x[0]), n, o->features, cg_tx(g, v[1].cols), gate.at, gate.step};
+        cg_tx(g, o->s->x[0]), n, o->features, cg_tx(g, v[1].cols), gate.at, gate.step,
+        one.at, one.step, one.lines, two.at, two.step, two.lines, two.heads};
     LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, ARGS, "");
 }
 

@@ -375,6 +375,13 @@ cg_view_ld(struct cg *g, const tile_view *v)
     return b->axes[2] == AX_UNIT ? cg_i(g, 0) : cg_arg_stride(g, b->arg, b->axes[2]);
 }
 
+val
+cg_view_head(struct cg *g, const tile_view *v)
+{
+    const struct tile_buf *b = &g->p->bufs[v->buf];
+    return b->axes[1] == AX_UNIT ? cg_i(g, 0) : cg_arg_stride(g, b->arg, b->axes[1]);
+}
+
 /* Address of the first element, at the place where the view's numbers are known. */
 static val
 make_origin(struct cg *g, const tile_view *v)

@@ -86,7 +86,7 @@ struct tile_stmt {
     uint8_t op;
     uint8_t row_axis, col_axis, red_axis;  /* MAP; AX_UNIT when unused */
     uint32_t nbinds;
-    tile_view v[6];
+    tile_view v[8];
     tx_ref x[3];
     int32_t num[2];
     ir_ref node;

@@ -133,8 +133,10 @@ add_traffic(struct exec *e, const struct tile_stmt *s)
     if (tile_ops[s->op].flags & TF_BODY)
         return;
     for (int k = 0; k < tile_ops[s->op].nviews; k++)
-        if (s->v[k].buf) /* of what is picked from, as much as is written */
-            add_bytes(e, s->v[k].buf, elements(e, &s->v[s->op == TILE_pick && k == 1 ? 0 : k]));
+        if (s->v[k].buf && tile_ops[s->op].views[k] != 'A') {
+            bool picked = s->op == TILE_pick && k == 1; /* of that, as much as is written */
+            add_bytes(e, s->v[k].buf, elements(e, &s->v[picked ? 0 : k]));
+        }
     if (tile_ops[s->op].flags & TF_MAP) {
         e->now++;
         add_leaves(e, s, s->node);

@@ -179,7 +179,7 @@ check_buffers(struct checker *c)
 static void
 check_view(struct checker *c, span_t at, const tile_view *v, char use)
 {
-    if (!v->buf && (use == 'W' || use == 'R'))
+    if (!v->buf && (use == 'W' || use == 'R' || use == 'A'))
         return;
     at = v->span.end ? v->span : at;
     if (v->buf == 0 || v->buf >= c->p->nbufs) {
@@ -195,11 +195,13 @@ check_view(struct checker *c, span_t at, const tile_view *v, char use)
     bool written = use == 'w' || use == 'o' || use == 'W';
     if (table != (b->elem == ELEM_TABLE))
         fail(c, at, table ? "%s is no monomial table" : "%s is a monomial table", b->name);
+    else if (use == 'A' && b->kind != BUF_ARG)
+        fail(c, at, "%s is no argument", b->name);
     else if (b->kind == BUF_ARG && written && !output)
         fail(c, at, "argument %s is only read", b->name);
-    else if (b->kind == BUF_ARG && !written && output)
+    else if (b->kind == BUF_ARG && !written && output && use != 'A')
         fail(c, at, "argument %s is only written", b->name);
-    else if (b->kind == BUF_ARG && use != 'o' && use != 'a' && use != 'p')
+    else if (b->kind == BUF_ARG && use != 'o' && use != 'a' && use != 'p' && use != 'A')
         fail(c, at, "this operand cannot be an argument; copy %s", b->name);
 }
 

@@ -17,6 +17,7 @@ struct scan {
     uint32_t num, den, seen; /* partial sums of each (b, query head, group) */
     int counter;             /* the block that counts visible keys */
     uint32_t tally;          /* walks: how many those were so far */
+    bool asks;               /* walks: some scan of the chunk is to ask for rows still */
     bool summed[MAX_BLOCKS]; /* walks: the sum of the block's features is part of the divisor */
 };
 

@@ -12,7 +12,11 @@
  * Statement `scan` keeps a block of S in registers for all tokens of the chunk and reads it right
  * after each of them, so no pair of tokens is ever formed, and a step over a kept state goes
  * through it once. The query heads that share a state are planes of the tiles: one update, several
- * reads. */
+ * reads.
+ *
+ * With few features, memory takes as long as the sums do. Statements that only copy wait for it,
+ * statement `scan` does not, so it asks for the values of the next chunk and for the rows where
+ * this one's output goes. */
 #include "passes/rewrite.h"
 #include "passes/scan.h"
 
@@ -182,6 +186,23 @@ add_gates(struct scan *c, const struct block *b, tile_view g, struct stmt_list *
     out->last->num[1] = ir_vector_axes(c->l.s.f, b->decay) ? 2 : 1;
 }
 
+/* The rows of v and out that the last statement of the list, a scan, asks for. */
+static void
+add_asks(struct scan *c, struct stmt_list *out)
+{
+    struct sched *s = &c->l.s;
+    struct tile_prog *p = s->p;
+    if (!c->asks)
+        return;
+    c->asks = false;
+    tx_ref n = tx_dim(p, DIM_N), next = tx_op2(p, TX_MIN, n, scan_add(c, s->at[3], s->max_nj));
+    tx_ref rest = tx_op2(p, TX_SUB, n, next);
+    out->last->v[5] = view_arg(s, 2, next, tx_op2(p, TX_MIN, rest, s->max_nj));
+    out->last->v[6] = view_arg(s, 3, s->at[2], s->ni);
+    if (s->planes)
+        out->last->v[6].h = s->any_head;
+}
+
 /* One part of a block: its features of keys and queries, then the sums. */
 static void
 walk_part(struct scan *c, int index, tx_ref lo, uint32_t head, const struct sums *sums,
@@ -207,6 +228,7 @@ walk_part(struct scan *c, int index, tx_ref lo, uint32_t head, const struct sums
                  k.tile, turned, out);
         out->last->v[4] = v;
         add_gates(c, b, g, out);
+        add_asks(c, out);
     }
     if (c->summed[index]) {
         add_scan(c, TILE_scansum, sums->den, linear_z_view(l, b, zero, k.at, k.count), q.tile,
@@ -323,6 +345,9 @@ walk_chunk(struct scan *c, struct stmt_list *out)
     struct tile_prog *p = s->p;
     struct stmt_list first = {0}, split = {0}, mixed = {0}, last = {0};
     sched_start(s, &mixed);
+    c->asks = true;
+    for (int k = 0; k < c->l.nblocks; k++)
+        c->asks = c->asks && c->l.block[k].kind != BLOCK_ROTATED;
     uint32_t head = open_heads(c);
     tx_ref lanes = tx_num(p, TILE_LANES), m = tx_dim(p, DIM_M);
     struct sums sums = {local_tile(s, "acc", true, s->max_ni, m, s->ni, m),

@@ -14,7 +14,7 @@ def tiles(name):
     return subprocess.run(run, capture_output=True, encoding="utf-8", check=True).stdout
 
 
-stream, linear = tiles("rbf"), tiles("quadratic")
+stream, linear, scan = tiles("rbf"), tiles("quadratic"), tiles("elu_causal")
 # text, what is edited (a regular expression), replacement, message
 cases = [
     (stream, r"buffer acc(\d+) local acc \S+", r"buffer acc\1 local acc -4", "has a negative extent"),
@@ -49,6 +49,9 @@ cases = [
     (linear, r"  table 2 D rot0\[0; ", "  table 4 D rot0[0; ", "degree 4 needs a table of 3 columns"),
     (linear, r"zero state0\[", "zero rot0[", "rot0 is a monomial table"),
     (linear, r"table 2 D rot0\[", "table 2 D state0[", "state0 is no monomial table"),
+    (scan, r"( scan 0 .*) v(\[%b, %h; .*) out", r"\1 x5[0, 0 : 1 x M] out", "x5 is no argument"),
+    (scan, r"( scan 0 .*) x5\[[^]]*\] v(.*) out", r"\1 v\2 none out", "this operand cannot be an argument"),
+    (scan, r"( scan 0 .*) none", r"\1 x5[0, 0 : 1 x M]", "scan has a view of gates, but number 2 is 0"),
     (linear, r"\n  phase 1, 1, 1", "\n  phase 1, 1, 1 {\n  }" * 8 + "\n  phase 1, 1, 1", "more than 8 phases"),
 ]
 passed, failed = 0, []

@@ -64,7 +64,7 @@ def look(arch, name, lines):
 
 for arch, target in (("x86_64", "x86_64-linux-gnu"), ("aarch64", "aarch64-linux-gnu")):
     seen = {}
-    for program in ("quadratic_causal", "softmax"):
+    for program in ("quadratic_causal", "elu_causal", "softmax"):
         run = subprocess.run([attnc, f"{examples}/{program}.attn", f"--target={target}",
                               "--emit=asm", "-o", "-"],
                              capture_output=True, encoding="utf-8", check=True)
