@@ -16,13 +16,17 @@
  * next, at a0 + t*la0 bytes for the first n0 blocks, each a line further on, then at a1 + t*la1 for
  * n1 blocks per head, pa1 bytes from head to head. Asked for at once, they would be waited for.
  *
+ * A step over a few tokens waits for the state instead, which is asked for some way on: narrow
+ * blocks do not look like a stream to the machine, and states of heads follow one another, so while
+ * one is begun its rows arrive.
+ *
  * Each kind of gates is a function of its own, so is the walk along keys that no query reads, and
  * so is asking. */
 #include "codegen/cg.h"
 
 #include <stdio.h>
 
-enum { MAX_SR = 8, MAX_SV = 8, ARGS = 25 };
+enum { MAX_SR = 8, MAX_SV = 8, ARGS = 25, FEW_TOKENS = 8, STATE_AHEAD = 32768 };
 enum gates { GATES_NONE, GATES_TOKEN, GATES_FEATURE };
 
 struct scan_args {
@@ -155,11 +159,25 @@ ask_of_block(struct cg *g, const struct scan_args *x, const struct block *b)
                         LLVMBuildSelect(g->b, one, x->la0, a.step, "")};
 }
 
+/* Few tokens: the lines STATE_AHEAD bytes further on in the states. */
+static void
+ask_for_states(struct cg *g, const struct scan_args *x, const struct block *b)
+{
+    val few = LLVMBuildICmp(g->b, LLVMIntSLE, x->n, cg_i(g, FEW_TOKENS), "");
+    LLVMBasicBlockRef after = cg_if(g, few);
+    for (int i = 0; i < b->sr; i++)
+        for (int at = 0; at < b->sv * g->vl * g->esize; at += CG_PAD)
+            cg_prefetch(g, bytes_on(g, state_addr(g, x, b, i, 0), cg_i(g, STATE_AHEAD + at)), false,
+                        2);
+    cg_fi(g, after);
+}
+
 static void
 micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, int sv)
 {
     struct block b = {.sr = sr, .sv = sv, .row = row, .col = col};
     val first[MAX_SR][MAX_SV], v[MAX_SV];
+    ask_for_states(g, x, &b);
     for (int i = 0; i < sr; i++)
         for (int j = 0; j < sv; j++)
             first[i][j] = cg_load(g, g->vec, state_addr(g, x, &b, i, j));
