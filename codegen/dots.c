@@ -5,14 +5,15 @@
  *
  * With one query per head, or one per head of a group, the vectors of `matmul` would be mostly
  * empty. Here the rows of A (keys, streamed from memory) and of B (queries) are read in whole
- * vectors, a row of A to its end before the next one: several rows at a time come from memory at a
- * third of the speed. */
+ * vectors. Several rows of A at a time share what is loaded of B, but come from memory at a third
+ * of the speed unless they were asked for before. */
 #include "codegen/cg.h"
 
-enum { QUERIES = 4, UNROLL = 4, DOTS_ARGS = 9 };
+enum { ROWS = 4, QUERIES = 4, UNROLL = 4, DOTS_ARGS = 9 };
 
 /* Rows of A that several of B meet are asked for so many rows before: there is time between loads.
- * With one of B the loads are all there is to do, and asking for more takes their place. */
+ * With one of B the loads are all there is to do, and asking for more takes their place: then a row
+ * of A is read to its end before the next one. */
 enum { AHEAD = 128 };
 
 struct dots_args {
@@ -53,53 +54,63 @@ sum_lanes(struct cg *g, val *acc, int n)
     }
 }
 
-/* The sums of n accumulators, to memory one after another, or `apart` elements from each other. */
+/* The sums of n accumulators to memory: `run` of them one after another, each such run `apart`
+ * elements from the one before. */
 static void
-store_sums(struct cg *g, val *acc, int n, val at, val apart)
+store_sums(struct cg *g, val *acc, int n, int run, val at, val apart)
 {
     val lanes[64];
     sum_lanes(g, acc, n);
-    for (int k = 0; k < n && apart; k++) {
-        val lane = LLVMConstInt(g->i32, (unsigned)(k % g->vl), 0);
-        val sum = LLVMBuildExtractElement(g->b, acc[k / g->vl], lane, "");
-        LLVMBuildStore(g->b, sum, cg_at(g, at, cg_mul(g, apart, cg_i(g, k))));
-    }
-    if (apart)
-        return;
-    for (int k = 0; k < n; k += g->vl) {
-        int count = n - k < g->vl ? n - k : g->vl;
-        for (int i = 0; i < count; i++)
-            lanes[i] = LLVMConstInt(g->i32, (unsigned)i, 0);
-        val part = acc[k / g->vl];
-        if (count < g->vl)
-            part = LLVMBuildShuffleVector(g->b, part, LLVMGetPoison(g->vec),
-                                          LLVMConstVector(lanes, (unsigned)count), "");
-        cg_store(g, part, cg_at(g, at, cg_i(g, k)));
-    }
+    for (int k = 0; k < n; k += run)
+        for (int i = 0; i < run; i += g->vl) {
+            int count = run - i < g->vl ? run - i : g->vl, from = (k + i) % g->vl;
+            for (int l = 0; l < count; l++)
+                lanes[l] = LLVMConstInt(g->i32, (unsigned)(from + l), 0);
+            val part = acc[(k + i) / g->vl];
+            if (count < g->vl)
+                part = LLVMBuildShuffleVector(g->b, part, LLVMGetPoison(g->vec),
+                                              LLVMConstVector(lanes, (unsigned)count), "");
+            cg_store(g, part, cg_at(g, at, cg_add(g, cg_mul(g, apart, cg_i(g, k / run)),
+                                                  cg_i(g, i))));
+        }
 }
 
-/* A row of A with some of B: accumulators and positions are variables, which become registers. */
-struct line {
+/* Some rows of A with some of B: accumulators and positions are variables, which become registers.
+ * The sums that are neighbours in C are neighbours here. */
+struct block {
     const struct dots_args *x;
-    val a, b, acc[QUERIES];
-    int cols;
+    val a, b, acc[ROWS * QUERIES];
+    int rows, cols;
 };
 
-/* Some vectors along the rows. Rows of B are found from one position, not by a pointer each: those
+static val *
+sum_of(struct block *k, int i, int j)
+{
+    return &k->acc[k->x->turned ? j * k->rows + i : i * k->cols + j];
+}
+
+/* Some vectors along the rows. Rows are found from one position, not by a pointer each: those
  * would not all stay in registers. */
 static void
-add_products(struct cg *g, const struct line *k, int vectors, val mask)
+add_products(struct cg *g, struct block *k, int vectors, val mask)
 {
     val at = LLVMBuildLoad2(g->b, g->ptr, k->a, ""), bt = LLVMBuildLoad2(g->b, g->ptr, k->b, "");
     for (int v = 0; v < vectors; v++) {
-        val on = cg_i(g, (int64_t)v * g->vl), a = cg_load_lanes(g, cg_at(g, at, on), mask);
-        if (k->cols == QUERIES && v * g->vl * g->esize % CG_PAD == 0)
-            cg_prefetch(g, cg_at(g, at, cg_add(g, on, cg_mul(g, k->x->lda, cg_i(g, AHEAD)))), false,
-                        2);
+        val on = cg_i(g, (int64_t)v * g->vl), a[ROWS];
+        for (int i = 0; i < k->rows; i++) {
+            val row = cg_at(g, at, cg_mul(g, k->x->lda, cg_i(g, i)));
+            a[i] = cg_load_lanes(g, cg_at(g, row, on), mask);
+            if (k->cols == QUERIES && v * g->vl * g->esize % CG_PAD == 0)
+                cg_prefetch(g, cg_at(g, row, cg_add(g, on, cg_mul(g, k->x->lda,
+                                                                  cg_i(g, AHEAD)))), false, 2);
+        }
         for (int j = 0; j < k->cols; j++) {
             val row = cg_at(g, bt, cg_mul(g, k->x->ldb, cg_i(g, j)));
             val b = cg_load_lanes(g, cg_at(g, row, on), mask);
-            cg_store(g, cg_fma(g, a, b, cg_load(g, g->vec, k->acc[j])), k->acc[j]);
+            for (int i = 0; i < k->rows; i++) {
+                val *sum = sum_of(k, i, j);
+                cg_store(g, cg_fma(g, a[i], b, cg_load(g, g->vec, *sum)), *sum);
+            }
         }
     }
     val step = cg_i(g, (int64_t)vectors * g->vl);
@@ -107,17 +118,18 @@ add_products(struct cg *g, const struct line *k, int vectors, val mask)
     LLVMBuildStore(g->b, cg_at(g, bt, step), k->b);
 }
 
-/* Products of row i of A with `cols` rows of B from row j on. */
+/* Products of `rows` rows of A from row i on with `cols` rows of B from row j on. */
 static void
-line(struct cg *g, const struct dots_args *x, val i, val j, int cols)
+block(struct cg *g, const struct dots_args *x, val i, val j, int rows, int cols)
 {
-    struct line k = {.x = x, .cols = cols};
-    val sum[QUERIES], from = cg_i(g, 0);
+    struct block k = {.x = x, .rows = rows, .cols = cols};
+    int n = rows * cols, unroll = rows > 1 ? 1 : UNROLL;
+    val sum[ROWS * QUERIES], from = cg_i(g, 0);
     k.a = cg_var(g, g->ptr, cg_at(g, x->a, cg_mul(g, i, x->lda)));
     k.b = cg_var(g, g->ptr, cg_at(g, x->b, cg_mul(g, j, x->ldb)));
-    for (int c = 0; c < cols; c++)
+    for (int c = 0; c < n; c++)
         k.acc[c] = cg_var(g, g->vec, cg_splat_f(g, 0));
-    for (int vectors = UNROLL; vectors >= 1; vectors -= UNROLL - 1) {
+    for (int vectors = unroll; vectors >= 1; vectors = vectors > 1) {
         val step = cg_i(g, (int64_t)vectors * g->vl);
         struct cg_loop l = cg_loop(g, from, cg_sub(g, x->k, cg_sub(g, step, cg_i(g, 1))), step);
         add_products(g, &k, vectors, NULL);
@@ -127,10 +139,25 @@ line(struct cg *g, const struct dots_args *x, val i, val j, int cols)
     LLVMBasicBlockRef rest = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLT, from, x->k, ""));
     add_products(g, &k, 1, cg_mask(g, cg_sub(g, x->k, from)));
     cg_fi(g, rest);
-    for (int c = 0; c < cols; c++)
+    for (int c = 0; c < n; c++)
         sum[c] = cg_load(g, g->vec, k.acc[c]);
     val at = x->turned ? cg_add(g, cg_mul(g, j, x->ldc), i) : cg_add(g, cg_mul(g, i, x->ldc), j);
-    store_sums(g, sum, cols, cg_at(g, x->c, at), x->turned ? x->ldc : NULL);
+    store_sums(g, sum, n, x->turned ? rows : cols, cg_at(g, x->c, at), x->ldc);
+}
+
+/* `rows` rows of A from row i on with all of B. */
+static void
+row_block(struct cg *g, const struct dots_args *x, val i, int rows)
+{
+    val four = cg_i(g, QUERIES), one = cg_i(g, 1);
+    struct cg_loop l = cg_loop(g, cg_i(g, 0), cg_sub(g, x->n, cg_sub(g, four, one)), four);
+    block(g, x, i, l.iv, rows, QUERIES);
+    cg_end(g, &l);
+    struct cg_loop r = cg_loop(g, i, cg_add(g, i, cg_i(g, rows)), one); /* one after another */
+    l = cg_loop(g, l.iv, x->n, one);
+    block(g, x, r.iv, l.iv, 1, 1);
+    cg_end(g, &l);
+    cg_end(g, &r);
 }
 
 static val
@@ -144,15 +171,13 @@ build_dots(struct cg *g, bool turned)
         return fn;
     LLVMGetParams(fn, q);
     struct dots_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], turned};
-    val zero = cg_i(g, 0), one = cg_i(g, 1), four = cg_i(g, QUERIES);
-    struct cg_loop row = cg_loop(g, zero, x.m, one);
-    struct cg_loop l = cg_loop(g, zero, cg_sub(g, x.n, cg_sub(g, four, one)), four);
-    line(g, &x, row.iv, l.iv, QUERIES);
-    cg_end(g, &l);
-    l = cg_loop(g, l.iv, x.n, one);
-    line(g, &x, row.iv, l.iv, 1);
-    cg_end(g, &l);
-    cg_end(g, &row);
+    val row = cg_i(g, 0);
+    for (int rows = g->t->nv > 2 ? ROWS : 2; rows >= 1; rows = rows > 1) {
+        struct cg_loop l = cg_loop(g, row, cg_sub(g, x.m, cg_i(g, rows - 1)), cg_i(g, rows));
+        row_block(g, &x, l.iv, rows);
+        cg_end(g, &l);
+        row = l.iv;
+    }
     cg_close_function(g, outer, back);
     return fn;
 }

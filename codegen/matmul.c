@@ -9,28 +9,19 @@
  * from zero, and are added to C at the end, so the result depends on the extents alone.
  *
  * A few rows (one query per head, or those of a group) are a matter of reading B, which memory
- * gives at half the speed in narrow strips: they take wide ones, and the rest of each row is asked
- * for with them. */
+ * gives at half the speed in narrow strips: they take wide ones. */
 #include "codegen/cg.h"
 
-enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8, MATMUL_ARGS = 10 };
+enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8, FEW_STEPS = 16, MATMUL_ARGS = 10 };
 
 struct mm_args {
     val c, ldc, a, ars, acs, b, ldb, m, n, k;
 };
 
-/* The strip after this one, of the same row. */
+/* The k loop and update of an mr x nv block at (row, col). Of B, what comes `ahead` elements later
+ * is asked for; NULL: nothing. */
 static void
-prefetch_strip(struct cg *g, val b, int nv)
-{
-    int line = CG_PAD / g->esize;
-    for (int at = nv * g->vl; at < 2 * nv * g->vl; at += line)
-        cg_prefetch(g, cg_at(g, b, cg_i(g, at)), false, 3);
-}
-
-/* The k loop and update of an mr x nv block at (row, col). */
-static void
-micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, int nv)
+micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, int nv, val ahead)
 {
     val a0 = cg_at(g, x->a, cg_mul(g, row, x->ars)), b0 = cg_at(g, x->b, col);
     val ai[MAX_MR], acc[MAX_MR][MAX_NV], next[MAX_MR][MAX_NV], zero = cg_splat_f(g, 0);
@@ -54,8 +45,8 @@ micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, in
     val bv[MAX_NV];
     for (int j = 0; j < nv; j++)
         bv[j] = cg_load(g, g->vec, cg_at(g, bp, cg_i(g, (int64_t)j * g->vl)));
-    if (nv == FEW_VECTORS && g->t->bits < 512)
-        prefetch_strip(g, bp, nv);
+    for (int at = 0; ahead && at < nv * g->vl; at += CG_PAD / g->esize)
+        cg_prefetch(g, cg_at(g, cg_at(g, bp, ahead), cg_i(g, at)), false, 2);
     for (int i = 0; i < mr; i++) {
         val av = cg_splat(g, cg_load(g, g->acc, cg_at(g, ap, ai[i])));
         for (int j = 0; j < nv; j++)
@@ -87,29 +78,50 @@ column_block(struct cg *g, val col, int nv, void *arg)
     val row = cg_i(g, 0);
     for (int mr = g->t->mr; mr >= 1; mr = mr > 4 ? 4 : mr > 1) {
         struct cg_loop l = cg_loop(g, row, cg_sub(g, x->m, cg_i(g, mr - 1)), cg_i(g, mr));
-        micro_kernel(g, x, l.iv, col, mr, nv);
+        micro_kernel(g, x, l.iv, col, mr, nv, NULL);
         cg_end(g, &l);
         row = l.iv;
     }
 }
 
-/* A few rows against strips of B as wide as the registers allow; returns the first column left. */
-static val
-few_rows(struct cg *g, const struct mm_args *x)
+/* The rows against a strip of B at `col`. Of B, what comes `ahead` elements later is asked for with
+ * the first of them. */
+static void
+few_block(struct cg *g, const struct mm_args *x, val col, val ahead)
 {
-    val zero = cg_i(g, 0), strip = cg_i(g, (int64_t)FEW_VECTORS * g->vl);
-    val few = LLVMBuildICmp(g->b, LLVMIntSLE, x->m, cg_i(g, FEW_ROWS), "");
-    val end = cg_sub(g, x->n, cg_sub(g, strip, cg_i(g, 1)));
-    struct cg_loop l = cg_loop(g, zero, LLVMBuildSelect(g->b, few, end, zero, ""), strip);
-    val row = zero;
+    val row = cg_i(g, 0), none = cg_i(g, 0);
     for (int mr = g->t->nv > 2 ? 2 : 1; mr >= 1; mr--) {
         struct cg_loop r = cg_loop(g, row, cg_sub(g, x->m, cg_i(g, mr - 1)), cg_i(g, mr));
-        micro_kernel(g, x, r.iv, l.iv, mr, FEW_VECTORS);
+        val first = LLVMBuildICmp(g->b, LLVMIntEQ, r.iv, cg_i(g, 0), "");
+        micro_kernel(g, x, r.iv, col, mr, FEW_VECTORS,
+                     ahead ? LLVMBuildSelect(g->b, first, ahead, none, "") : NULL);
         cg_end(g, &r);
         row = r.iv;
     }
+}
+
+/* A few rows against strips of B as wide as the registers allow; returns the first column left.
+ * Where a strip is less than two rows of registers wide, memory gives it slowly, and B is read once
+ * per row: then FEW_STEPS rows of B at a time, which stay near. */
+static val
+few_rows(struct cg *g, const struct mm_args *x)
+{
+    bool narrow = g->t->bits < 512;
+    val zero = cg_i(g, 0), width = cg_i(g, (int64_t)FEW_VECTORS * g->vl);
+    val few = LLVMBuildICmp(g->b, LLVMIntSLE, x->m, cg_i(g, FEW_ROWS), "");
+    val end = LLVMBuildSelect(g->b, few, x->n, zero, "");
+    val whole = cg_mul(g, LLVMBuildSDiv(g->b, end, width, ""), width);
+    val steps = narrow ? cg_i(g, FEW_STEPS) : x->k;
+    struct mm_args part = *x;
+    struct cg_loop k = cg_loop(g, zero, LLVMBuildSelect(g->b, few, x->k, zero, ""), steps);
+    struct cg_loop l = cg_loop(g, zero, whole, width);
+    part.a = cg_at(g, x->a, cg_mul(g, k.iv, x->acs));
+    part.b = cg_at(g, x->b, cg_mul(g, k.iv, x->ldb));
+    part.k = cg_min(g, cg_sub(g, x->k, k.iv), steps);
+    few_block(g, &part, l.iv, narrow ? cg_mul(g, x->ldb, steps) : NULL);
     cg_end(g, &l);
-    return l.iv;
+    cg_end(g, &k);
+    return whole;
 }
 
 val
