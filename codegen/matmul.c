@@ -70,6 +70,18 @@ micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, in
         }
 }
 
+/* Where blocks of mr rows end: where fewer are left, or 8 that are two blocks of 4. */
+static val
+rows_end(struct cg *g, val m, int mr)
+{
+    val end = cg_sub(g, m, cg_i(g, mr - 1)), eight = cg_i(g, 8);
+    if (mr <= 4 || mr >= 8)
+        return end;
+    val rest = LLVMBuildURem(g->b, m, cg_i(g, mr), "");
+    val two = LLVMBuildICmp(g->b, LLVMIntEQ, rest, cg_i(g, 8 - mr), "");
+    return cg_sub(g, end, LLVMBuildSelect(g->b, two, eight, cg_i(g, 0), ""));
+}
+
 /* All rows of one block of nv vectors of columns: mr at a time, then 4, then single ones. */
 static void
 column_block(struct cg *g, val col, int nv, void *arg)
@@ -77,7 +89,7 @@ column_block(struct cg *g, val col, int nv, void *arg)
     const struct mm_args *x = arg;
     val row = cg_i(g, 0);
     for (int mr = g->t->mr; mr >= 1; mr = mr > 4 ? 4 : mr > 1) {
-        struct cg_loop l = cg_loop(g, row, cg_sub(g, x->m, cg_i(g, mr - 1)), cg_i(g, mr));
+        struct cg_loop l = cg_loop(g, row, rows_end(g, x->m, mr), cg_i(g, mr));
         micro_kernel(g, x, l.iv, col, mr, nv, NULL);
         cg_end(g, &l);
         row = l.iv;
