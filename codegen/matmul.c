@@ -1,21 +1,22 @@
 /* C += A * B on tiles, by a register-tiled micro-kernel.
  *
- *     matmul(c, ldc, a, ars, acs, b, ldb, m, n, k)      c[m,n] += a[m,k] b[k,n]
+ *     matmul(c, ldc, a, ars, acs, b, ldb, m, n, k, set)      c[m,n] += a[m,k] b[k,n], set: =
  *
  * Element (i, p) of A is a[i*ars + p*acs] (either stride may be 1: stored as it is or transposed);
  * B and C are row-major and may be read and written in whole vectors past column n (rows are
  * padded). The micro-kernel holds mr x nv vectors of C in registers: per step of k it loads nv
  * vectors of B and mr broadcast numbers of A for mr*nv multiply-adds. Sums run over k in order,
- * from zero, and are added to C at the end, so the result depends on the extents alone.
+ * from zero, and are added to C at the end, so the result depends on the extents alone. Without a
+ * step of k, C is left as it is.
  *
  * A few rows (one query per head, or those of a group) are a matter of reading B, which memory
  * gives at half the speed in narrow strips: they take wide ones. */
 #include "codegen/cg.h"
 
-enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8, FEW_STEPS = 16, MATMUL_ARGS = 10 };
+enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8, FEW_STEPS = 16, MATMUL_ARGS = 11 };
 
 struct mm_args {
-    val c, ldc, a, ars, acs, b, ldb, m, n, k;
+    val c, ldc, a, ars, acs, b, ldb, m, n, k, set;
 };
 
 /* The k loop and update of an mr x nv block at (row, col). Of B, what comes `ahead` elements later
@@ -61,13 +62,23 @@ micro_kernel(struct cg *g, const struct mm_args *x, val row, val col, int mr, in
             LLVMAddIncoming(acc[i][j], &next[i][j], &body, 1);
     LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, p1, cg_i(g, 0), ""), body, done);
     LLVMPositionBuilderAtEnd(g->b, done);
-    for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j++) {
-            val r = i ? cg_add(g, row, cg_i(g, i)) : row;
-            val at = cg_at(g, x->c, cg_add(g, cg_mul(g, r, x->ldc), col));
-            at = cg_at(g, at, cg_i(g, (int64_t)j * g->vl));
-            cg_store(g, LLVMBuildFAdd(g->b, cg_load(g, g->vec, at), next[i][j], ""), at);
-        }
+    val at[MAX_MR];
+    for (int i = 0; i < mr; i++) {
+        val r = i ? cg_add(g, row, cg_i(g, i)) : row;
+        at[i] = cg_at(g, x->c, cg_add(g, cg_mul(g, r, x->ldc), col));
+    }
+    for (int set = 0; set < 2; set++) {
+        val now = LLVMBuildICmp(g->b, set ? LLVMIntNE : LLVMIntEQ, x->set, cg_i(g, 0), "");
+        LLVMBasicBlockRef after = cg_if(g, now);
+        for (int i = 0; i < mr; i++)
+            for (int j = 0; j < nv; j++) {
+                val to = cg_at(g, at[i], cg_i(g, (int64_t)j * g->vl)), sum = next[i][j];
+                if (!set)
+                    sum = LLVMBuildFAdd(g->b, cg_load(g, g->vec, to), sum, "");
+                cg_store(g, sum, to);
+            }
+        cg_fi(g, after);
+    }
 }
 
 /* Where blocks of mr rows end: where fewer are left, or 8 that are two blocks of 4. */
@@ -130,6 +141,8 @@ few_rows(struct cg *g, const struct mm_args *x)
     part.a = cg_at(g, x->a, cg_mul(g, k.iv, x->acs));
     part.b = cg_at(g, x->b, cg_mul(g, k.iv, x->ldb));
     part.k = cg_min(g, cg_sub(g, x->k, k.iv), steps);
+    val first = LLVMBuildICmp(g->b, LLVMIntEQ, k.iv, zero, "");
+    part.set = LLVMBuildSelect(g->b, first, x->set, zero, "");
     few_block(g, &part, l.iv, narrow ? cg_mul(g, x->ldb, steps) : NULL);
     cg_end(g, &l);
     cg_end(g, &k);
@@ -139,14 +152,14 @@ few_rows(struct cg *g, const struct mm_args *x)
 val
 cg_build_matmul(struct cg *g)
 {
-    LLVMTypeRef p = g->ptr, i = g->i64, par[MATMUL_ARGS] = {p, i, p, i, i, p, i, i, i, i};
+    LLVMTypeRef p = g->ptr, i = g->i64, par[MATMUL_ARGS] = {p, i, p, i, i, p, i, i, i, i, i};
     LLVMBasicBlockRef back;
     val outer, q[MATMUL_ARGS];
     val fn = cg_open_function(g, "matmul", par, MATMUL_ARGS, &outer, &back);
     if (!back)
         return fn;
     LLVMGetParams(fn, q);
-    struct mm_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9]};
+    struct mm_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9], q[10]};
     LLVMBasicBlockRef some = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSGT, x.k, cg_i(g, 0), ""));
     cg_column_blocks(g, few_rows(g, &x), x.n, g->t->nv, column_block, &x);
     cg_fi(g, some);
@@ -164,6 +177,12 @@ cg_tile_matmul(struct cg *g, const struct tile_stmt *s)
         cg_view_addr(g, &s->v[0], zero, zero), cg_view_ld(g, &s->v[0]),
         cg_view_addr(g, &s->v[1], zero, zero), transposed ? one : lda, transposed ? lda : one,
         cg_view_addr(g, &s->v[2], zero, zero), cg_view_ld(g, &s->v[2]),
-        cg_tx(g, s->v[0].rows), cg_tx(g, s->v[0].cols), cg_tx(g, s->v[2].rows)};
+        cg_tx(g, s->v[0].rows), cg_tx(g, s->v[0].cols), cg_tx(g, s->v[2].rows),
+        cg_i(g, s->num[1])};
     LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, MATMUL_ARGS, "");
+    if (s->num[1]) {
+        LLVMBasicBlockRef after = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLE, args[9], zero, ""));
+        cg_tile_zero(g, s);
+        cg_fi(g, after);
+    }
 }

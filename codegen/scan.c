@@ -475,18 +475,18 @@ lone_tokens(struct cg *g, const struct operands *o)
     struct cg_loop h = cg_loop(g, zero, cg_tx(g, o->s->x[0]), one);
     val q = cg_at(g, token_addr(g, o, 2, zero), cg_mul(g, h.iv, plane_size(g, &v[2])));
     val out = cg_at(g, cg_view_addr(g, &v[0], zero, zero), cg_mul(g, h.iv, plane_size(g, &v[0])));
-    val read[10] = {out, cg_view_ld(g, &v[0]), q, token_step(g, o, 2), one, state, lds,
-                    o->queries, m, o->features};
-    LLVMBuildCall2(g->b, ty, fn, read, 10, "");
+    val read[11] = {out, cg_view_ld(g, &v[0]), q, token_step(g, o, 2), one, state, lds,
+                    o->queries, m, o->features, zero};
+    LLVMBuildCall2(g->b, ty, fn, read, 11, "");
     cg_end(g, &h);
     if (o->s->num[1]) { /* one after the other */
         call_scan(g, o, zero, zero, o->keys, false);
         return;
     }
-    val add[10] = {state, lds, token_addr(g, o, 3, zero), one, token_step(g, o, 3),
+    val add[11] = {state, lds, token_addr(g, o, 3, zero), one, token_step(g, o, 3),
                    cg_view_addr(g, &v[4], zero, zero), cg_view_ld(g, &v[4]), o->features, m,
-                   o->keys};
-    LLVMBuildCall2(g->b, ty, fn, add, 10, "");
+                   o->keys, zero};
+    LLVMBuildCall2(g->b, ty, fn, add, 11, "");
 }
 
 void

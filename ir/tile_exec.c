@@ -354,11 +354,14 @@ void
 exec_matmul(struct exec *e, const struct tile_stmt *s)
 {
     int64_t depth = exec_x(e, s->v[2].rows);
-    EACH(e, &s->v[0], r, c)
+    EACH(e, &s->v[0], r, c) {
+        num *to = exec_at(e, &s->v[0], r, c);
+        if (s->num[1])
+            *to = num_from_i(e->in->dom, 0);
         for (int64_t k = 0; k < depth; k++)
-            exec_mul_add(e, exec_at(e, &s->v[0], r, c),
-                    *exec_at(e, &s->v[1], s->num[0] ? k : r, s->num[0] ? r : k),
-                    *exec_at(e, &s->v[2], k, c));
+            exec_mul_add(e, to, *exec_at(e, &s->v[1], s->num[0] ? k : r, s->num[0] ? r : k),
+                         *exec_at(e, &s->v[2], k, c));
+    }
 }
 
 void

@@ -293,7 +293,7 @@ static const struct {
     int16_t lo[2], hi[2];
 } num_range[TILE_OP_COUNT] = {
     [TILE_compare] = {{IR_lt}, {IR_ne}},
-    [TILE_matmul] = {{0}, {1}},
+    [TILE_matmul] = {{0, 0}, {1, 1}},
     [TILE_scan] = {{0, 0}, {1, 2}},
     [TILE_scansum] = {{0, 0}, {1, 2}},
     [TILE_product] = {{0}, {1}},

@@ -99,18 +99,18 @@ static void
 add_dots(struct sched *s, tile_view dst, ir_ref qv, ir_ref kv, uint8_t axis)
 {
     struct tile_prog *p = s->p;
-    struct tile_stmt *z = tile_stmt_new(p, TILE_zero), *m = tile_stmt_new(p, TILE_matmul);
+    struct tile_stmt *m = tile_stmt_new(p, TILE_matmul);
     bool direct = s->f->nodes[kv].op == IR_input && s->f->acc == s->f->type;
     tile_view keys = direct ? view_arg(s, 1, s->at[3], s->nj) : vector_tile(s, kv, axis);
     if (s->queries == QUERIES_FEW) {
         stmt_add(s->mixed, dots_new(s, dst, vector_tile(s, qv, axis), keys));
         return;
     }
-    z->v[0] = m->v[0] = dst;
+    m->v[0] = dst;
+    m->num[1] = 1;
     m->v[2] = schedule_transposed(s, qv, axis);
     m->v[1] = keys;
     struct stmt_list many = {0}, few = {0};
-    stmt_add(&many, z);
     stmt_add(&many, m);
     if (s->queries == QUERIES_MANY) {
         stmt_splice(s->mixed, &many);
