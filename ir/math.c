@@ -194,6 +194,49 @@ put_difference(struct math *m, const struct ir_node *x)
     return true;
 }
 
+static const struct ir_node *
+renamed(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    while (x->op == IR_rename)
+        x = &f->nodes[x->arg[0]];
+    return x;
+}
+
+/* What operand k of x needs. A product may follow in a product, a quotient may not: a*(b/c). */
+static int
+need_of(const struct ir_func *f, const struct ir_node *x, int k)
+{
+    const struct ir_node *y = renamed(f, x->arg[k]);
+    bool quotient = y->op == IR_div || y->op == IR_const;
+    return binding[x->op].need[k] + (x->op == IR_mul && k == 1 && quotient);
+}
+
+/* a*(1/b) as a/b; false for other nodes. */
+static bool
+put_ratio(struct math *m, const struct ir_node *x)
+{
+    if (x->op != IR_mul)
+        return false;
+    const struct ir_node *y = renamed(m->f, x->arg[1]);
+    const struct ir_node *one = y->op == IR_div ? renamed(m->f, y->arg[0]) : y;
+    if (one->op != IR_const)
+        return false;
+    const fmpq *c = m->f->consts + one->attr.id;
+    if (!fmpz_is_one(&c->num) || fmpz_is_one(&c->den) != (y->op == IR_div))
+        return false;
+    put(m, x->arg[0], binding[IR_div].need[0]);
+    str_putc(m->out, '/');
+    if (y->op == IR_div) {
+        put(m, y->arg[1], binding[IR_div].need[1]);
+        return true;
+    }
+    char *den = fmpz_get_str(NULL, 10, &c->den);
+    str_put(m->out, den);
+    flint_free(den);
+    return true;
+}
+
 static void
 put_template(struct math *m, const struct ir_node *x)
 {
@@ -202,7 +245,7 @@ put_template(struct math *m, const struct ir_node *x)
     for (const char *s = ir_ops[x->op].math; *s; s++) {
         if (*s == '%') {
             int k = *++s - '0';
-            put(m, x->arg[k], binding[x->op].need[k]);
+            put(m, x->arg[k], need_of(m->f, x, k));
         } else if (*s == '#') {
             put_attr(m, x);
         } else {
@@ -234,7 +277,7 @@ put(struct math *m, ir_ref n, int need)
         str_putc(m->out, '[');
         put_cat(m, x);
         str_putc(m->out, ']');
-    } else if (!put_picked(m, x) && !put_difference(m, x)) {
+    } else if (!put_picked(m, x) && !put_difference(m, x) && !put_ratio(m, x)) {
         put_template(m, x);
     }
     m->nesting--;
