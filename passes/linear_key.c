@@ -116,13 +116,18 @@ linear_query_plane(struct linear *l, const struct block *b)
     return splits ? tx_op2(p, TX_MUL, plane, splits) : plane;
 }
 
-/* V of the current key tile, copied where whole vectors of it could run past its rows. */
+/* Rows of V up to so long are read in place. Products read longer ones in strips, which do not
+ * come from memory like a stream; a copy does. */
+enum { IN_PLACE = 64 };
+
+/* V of the current key tile, copied where that is better or vectors could run past its rows. */
 static tile_view
 value_tile(struct sched *s)
 {
     tile_view v = view_arg(s, 2, s->at[3], s->nj);
     int64_t m;
-    if (s->f->acc == s->f->type && tx_is_num(s->p, v.cols, &m) && m % TILE_LANES == 0)
+    if (s->f->acc == s->f->type && tx_is_num(s->p, v.cols, &m) && m % TILE_LANES == 0 &&
+        m <= IN_PLACE)
         return v;
     tx_ref zero = tx_num(s->p, 0);
     struct tile_stmt *c = tile_stmt_new(s->p, TILE_copy);
