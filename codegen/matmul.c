@@ -10,7 +10,8 @@
  * step of k, C is left as it is.
  *
  * A few rows (one query per head, or those of a group) are a matter of reading B, which memory
- * gives at half the speed in narrow strips: they take wide ones. */
+ * gives at half the speed in narrow strips: they take wide ones, and on narrow vectors FEW_STEPS
+ * steps at a time, whose sums are added to C. */
 #include "codegen/cg.h"
 
 enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8, FEW_STEPS = 16, MATMUL_ARGS = 11 };
