@@ -12,7 +12,7 @@
  *
  * With gates the state is first multiplied by g[t*ldg], or row f of it by g[t*ldg + f].
  *
- * Memory waits for nobody in between: for each block and token one line is asked for of what comes
+ * Memory would be idle meanwhile: for each block and token one line is asked for of what comes
  * next, at a0 + t*la0 bytes for the first n0 blocks, each a line further on, then at a1 + t*la1 for
  * n1 blocks per head, pa1 bytes from head to head. Asked for at once, they would be waited for.
  *
