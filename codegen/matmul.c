@@ -125,8 +125,8 @@ few_block(struct cg *g, const struct mm_args *x, val col, val ahead)
 }
 
 /* A few rows against strips of B as wide as the registers allow; returns the first column left.
- * Where a strip is less than two rows of registers wide, memory gives it slowly, and B is read once
- * per row: then FEW_STEPS rows of B at a time, which stay near. */
+ * On narrow vectors B is read several times, once for every row or two: then FEW_STEPS rows of B at
+ * a time, which stay near, and the next are asked for unless one strip is the whole row. */
 static val
 few_rows(struct cg *g, const struct mm_args *x)
 {
@@ -137,6 +137,9 @@ few_rows(struct cg *g, const struct mm_args *x)
     val whole = cg_mul(g, LLVMBuildSDiv(g->b, end, width, ""), width);
     val steps = narrow ? cg_i(g, FEW_STEPS) : x->k;
     struct mm_args part = *x;
+    val several = LLVMBuildICmp(g->b, LLVMIntSGT, x->n, width, ""), ahead = NULL;
+    if (narrow)
+        ahead = LLVMBuildSelect(g->b, several, cg_mul(g, x->ldb, steps), zero, "");
     struct cg_loop k = cg_loop(g, zero, LLVMBuildSelect(g->b, few, x->k, zero, ""), steps);
     struct cg_loop l = cg_loop(g, zero, whole, width);
     part.a = cg_at(g, x->a, cg_mul(g, k.iv, x->acs));
@@ -144,7 +147,7 @@ few_rows(struct cg *g, const struct mm_args *x)
     part.k = cg_min(g, cg_sub(g, x->k, k.iv), steps);
     val first = LLVMBuildICmp(g->b, LLVMIntEQ, k.iv, zero, "");
     part.set = LLVMBuildSelect(g->b, first, x->set, zero, "");
-    few_block(g, &part, l.iv, narrow ? cg_mul(g, x->ldb, steps) : NULL);
+    few_block(g, &part, l.iv, ahead);
     cg_end(g, &l);
     cg_end(g, &k);
     return whole;

@@ -15,6 +15,7 @@
  * Memory would be idle meanwhile: for each block and token one line is asked for of what comes
  * next, at a0 + t*la0 bytes for the first n0 blocks, each a line further on, then at a1 + t*la1 for
  * n1 blocks per head, pa1 bytes from head to head. Asked for at once, they would be waited for.
+ * Blocks that are not whole count as if all were like them, so some lines are not asked for.
  *
  * A step over a few tokens waits for the state instead, which is asked for some way on: narrow
  * blocks do not look like a stream to the machine, and states of heads follow one another, so while
@@ -138,8 +139,9 @@ bytes_on(struct cg *g, val at, val bytes)
     return LLVMBuildGEP2(g->b, g->i8, at, &bytes, 1, ""); /* past the end of a tensor, perhaps */
 }
 
+/* Of more than a few tokens. */
 static struct ask
-ask_of_block(struct cg *g, const struct scan_args *x, const struct block *b)
+ask_of_many(struct cg *g, const struct scan_args *x, const struct block *b)
 {
     val zero = cg_i(g, 0), sr = cg_i(g, b->sr), sv = cg_i(g, (int64_t)b->sv * g->vl);
     val down = LLVMBuildUDiv(g->b, cg_add(g, x->f, cg_i(g, b->sr - 1)), sr, "");
@@ -157,6 +159,20 @@ ask_of_block(struct cg *g, const struct scan_args *x, const struct block *b)
                     LLVMBuildSelect(g->b, two, x->la1, none.step, "")};
     return (struct ask){LLVMBuildSelect(g->b, one, at[0], a.at, ""),
                         LLVMBuildSelect(g->b, one, x->la0, a.step, "")};
+}
+
+static struct ask
+ask_of_block(struct cg *g, const struct scan_args *x, const struct block *b)
+{
+    val at = cg_var(g, g->ptr, x->v), step = cg_var(g, g->i64, cg_i(g, 0));
+    val many = LLVMBuildICmp(g->b, LLVMIntSGT, x->n, cg_i(g, FEW_TOKENS), "");
+    LLVMBasicBlockRef after = cg_if(g, many);
+    struct ask ask = ask_of_many(g, x, b);
+    LLVMBuildStore(g->b, ask.at, at);
+    LLVMBuildStore(g->b, ask.step, step);
+    cg_fi(g, after);
+    return (struct ask){LLVMBuildLoad2(g->b, g->ptr, at, ""),
+                        LLVMBuildLoad2(g->b, g->i64, step, "")};
 }
 
 /* Few tokens: the lines STATE_AHEAD bytes further on in the states. */

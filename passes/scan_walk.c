@@ -228,7 +228,8 @@ walk_part(struct scan *c, int index, tx_ref lo, uint32_t head, const struct sums
                  k.tile, turned, out);
         out->last->v[4] = v;
         add_gates(c, b, g, out);
-        add_asks(c, out);
+        if (!turned) /* the scan of a single number is too short */
+            add_asks(c, out);
     }
     if (c->summed[index]) {
         add_scan(c, TILE_scansum, sums->den, linear_z_view(l, b, zero, k.at, k.count), q.tile,
