@@ -51,12 +51,20 @@ const_level(const fmpq *q)
     return !fmpz_is_one(&q->den) ? 7 : fmpz_sgn(&q->num) < 0 ? 8 : LEVEL_CALL;
 }
 
+/* The node behind its new names, which formulas do not tell. */
+static const struct ir_node *
+renamed(const struct ir_func *f, ir_ref n)
+{
+    const struct ir_node *x = &f->nodes[n];
+    while (x->op == IR_rename)
+        x = &f->nodes[x->arg[0]];
+    return x;
+}
+
 static int
 level_of(const struct ir_func *f, ir_ref n)
 {
-    const struct ir_node *x = &f->nodes[n], *product;
-    while (x->op == IR_rename)
-        x = &f->nodes[x->arg[0]];
+    const struct ir_node *x = renamed(f, n), *product;
     if (is_dot(f, x, &product))
         return product->arg[0] == product->arg[1] ? LEVEL_CALL : LEVEL_DOT;
     if (x->op == IR_const)
@@ -192,15 +200,6 @@ put_difference(struct math *m, const struct ir_node *x)
         put(m, y->arg[0], 7);
     }
     return true;
-}
-
-static const struct ir_node *
-renamed(const struct ir_func *f, ir_ref n)
-{
-    const struct ir_node *x = &f->nodes[n];
-    while (x->op == IR_rename)
-        x = &f->nodes[x->arg[0]];
-    return x;
 }
 
 /* What operand k of x needs. A product may follow in a product, a quotient may not: a*(b/c). */
