@@ -150,8 +150,8 @@ typedef void cg_stmt_fn(struct cg *g, const struct tile_stmt *s);
 #define TILE(name, v, x, n, flags, help) cg_stmt_fn cg_tile_##name;
 #include "ir/tile_ops.def"
 void cg_body(struct cg *g, const struct tile_stmt *body);
-/* The function void matmul(c, ldc, a, ars, acs, b, ldb, m, n, k, set) of the target. */
-val cg_build_matmul(struct cg *g);
+/* Calls the matrix product of the target on c, ldc, a, ars, acs, b, ldb, m, n, k, set. */
+void cg_call_matmul(struct cg *g, const val *operands);
 /* Runs fn for all columns from `from` on, so many vectors at a time, then half as many, ... 1. */
 void cg_column_blocks(struct cg *g, val from, val columns, int widest,
                       void (*fn)(struct cg *, val col, int vectors, void *), void *arg);

@@ -1,6 +1,8 @@
 /* C += A * B on tiles, by a register-tiled micro-kernel.
  *
- *     matmul(c, ldc, a, ars, acs, b, ldb, m, n, k, set)      c[m,n] += a[m,k] b[k,n], set: =
+ *     matmul(c, ldc, a, ars, acs, b, ldb, m, n, k, set,
+ *            next0, step0, rows0, bytes0, share0, next1, step1, rows1, bytes1, share1)
+ *                                                            c[m,n] += a[m,k] b[k,n], set: =
  *
  * Element (i, p) of A is a[i*ars + p*acs] (either stride may be 1: stored as it is or transposed);
  * B and C are row-major and may be read and written in whole vectors past column n (rows are
@@ -11,13 +13,25 @@
  *
  * A few rows (one query per head, or those of a group) are a matter of reading B, which memory
  * gives at half the speed in narrow strips: they take wide ones, and on narrow vectors FEW_STEPS
- * steps at a time, whose sums are added to C. */
+ * steps at a time, whose sums are added to C.
+ *
+ * Memory is idle meanwhile: before each block, `share` rows are asked for of what comes next,
+ * `rows` rows of `bytes` bytes, from `next` on `step` bytes apart, of two tensors. The strips and
+ * rows of a block are too many streams for the machine to see by itself, and asked for at once, a
+ * tile would be waited for. */
 #include "codegen/cg.h"
 
-enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8, FEW_STEPS = 16, MATMUL_ARGS = 11 };
+#include <string.h>
+
+enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8, FEW_STEPS = 16 };
+enum { OPERANDS = 11, ASKS = 2, ASK_ARGS = 5, ARGS = OPERANDS + ASKS * ASK_ARGS };
 
 struct mm_args {
     val c, ldc, a, ars, acs, b, ldb, m, n, k, set;
+    struct ask {
+        val next, step, rows, bytes, share;
+        val asked;               /* the number of rows so far, a variable */
+    } ask[ASKS];
 };
 
 /* The k loop and update of an mr x nv block at (row, col). Of B, what comes `ahead` elements later
@@ -94,6 +108,20 @@ rows_end(struct cg *g, val m, int mr)
     return cg_sub(g, end, LLVMBuildSelect(g->b, two, eight, cg_i(g, 0), ""));
 }
 
+/* What a block asks for. */
+static void
+ask_rows(struct cg *g, const struct ask *x)
+{
+    val from = cg_load(g, g->i64, x->asked), to = cg_min(g, cg_add(g, from, x->share), x->rows);
+    struct cg_loop r = cg_loop(g, from, to, cg_i(g, 1));
+    struct cg_loop line = cg_loop(g, cg_i(g, 0), x->bytes, cg_i(g, CG_PAD));
+    val on = cg_add(g, cg_mul(g, r.iv, x->step), line.iv);
+    cg_prefetch(g, LLVMBuildGEP2(g->b, g->i8, x->next, &on, 1, ""), false, 2);
+    cg_end(g, &line);
+    cg_end(g, &r);
+    cg_store(g, to, x->asked);
+}
+
 /* All rows of one block of nv vectors of columns: mr at a time, then 4, then single ones. */
 static void
 column_block(struct cg *g, val col, int nv, void *arg)
@@ -102,6 +130,8 @@ column_block(struct cg *g, val col, int nv, void *arg)
     val row = cg_i(g, 0);
     for (int mr = g->t->mr; mr >= 1; mr = mr > 4 ? 4 : mr > 1) {
         struct cg_loop l = cg_loop(g, row, rows_end(g, x->m, mr), cg_i(g, mr));
+        for (int k = 0; k < ASKS; k++)
+            ask_rows(g, &x->ask[k]);
         micro_kernel(g, x, l.iv, col, mr, nv, NULL);
         cg_end(g, &l);
         row = l.iv;
@@ -153,39 +183,95 @@ few_rows(struct cg *g, const struct mm_args *x)
     return whole;
 }
 
-val
-cg_build_matmul(struct cg *g)
+static val
+build_matmul(struct cg *g)
 {
-    LLVMTypeRef p = g->ptr, i = g->i64, par[MATMUL_ARGS] = {p, i, p, i, i, p, i, i, i, i, i};
+    LLVMTypeRef p = g->ptr, i = g->i64,
+                par[ARGS] = {p, i, p, i, i, p, i, i, i, i, i, p, i, i, i, i, p, i, i, i, i};
     LLVMBasicBlockRef back;
-    val outer, q[MATMUL_ARGS];
-    val fn = cg_open_function(g, "matmul", par, MATMUL_ARGS, &outer, &back);
+    val outer, q[ARGS];
+    val fn = cg_open_function(g, "matmul", par, ARGS, &outer, &back);
     if (!back)
         return fn;
     LLVMGetParams(fn, q);
-    struct mm_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9], q[10]};
+    struct mm_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9], q[10],
+                        {{NULL}}};
     LLVMBasicBlockRef some = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSGT, x.k, cg_i(g, 0), ""));
+    for (int k = 0; k < ASKS; k++) {
+        const val *y = &q[OPERANDS + k * ASK_ARGS];
+        x.ask[k] = (struct ask){y[0], y[1], y[2], y[3], y[4], cg_var(g, g->i64, cg_i(g, 0))};
+    }
     cg_column_blocks(g, few_rows(g, &x), x.n, g->t->nv, column_block, &x);
     cg_fi(g, some);
     cg_close_function(g, outer, back);
     return fn;
 }
 
+static void
+call(struct cg *g, val *args)
+{
+    val fn = build_matmul(g);
+    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, ARGS, "");
+}
+
+static void
+ask_nothing(struct cg *g, val *asked)
+{
+    asked[0] = LLVMConstNull(g->ptr);
+    for (int k = 1; k < ASK_ARGS; k++)
+        asked[k] = cg_i(g, 0);
+}
+
+void
+cg_call_matmul(struct cg *g, const val *operands)
+{
+    val args[ARGS];
+    memcpy(args, operands, OPERANDS * sizeof *args);
+    for (int k = 0; k < ASKS; k++)
+        ask_nothing(g, &args[OPERANDS + k * ASK_ARGS]);
+    call(g, args);
+}
+
+static val
+ceil_div(struct cg *g, val a, val b)
+{
+    return LLVMBuildSDiv(g->b, cg_sub(g, cg_add(g, a, b), cg_i(g, 1)), b, "");
+}
+
+/* The rows of the view, shared out to so many blocks. */
+static void
+ask_view(struct cg *g, const tile_view *v, val blocks, val *asked)
+{
+    val zero = cg_i(g, 0), size = cg_i(g, g->io_size);
+    ask_nothing(g, asked);
+    if (!v->buf)
+        return;
+    asked[0] = cg_view_addr(g, v, zero, zero);
+    asked[1] = cg_mul(g, cg_view_ld(g, v), size);
+    asked[2] = cg_tx(g, v->rows);
+    asked[3] = cg_mul(g, cg_tx(g, v->cols), size);
+    asked[4] = ceil_div(g, asked[2], cg_max(g, blocks, cg_i(g, 1)));
+}
+
 void
 cg_tile_matmul(struct cg *g, const struct tile_stmt *s)
 {
-    val zero = cg_i(g, 0), one = cg_i(g, 1), lda = cg_view_ld(g, &s->v[1]);
+    const tile_view *v = s->v;
+    val zero = cg_i(g, 0), one = cg_i(g, 1), lda = cg_view_ld(g, &v[1]);
+    val m = cg_tx(g, v[0].rows), n = cg_tx(g, v[0].cols), k = cg_tx(g, v[2].rows);
+    val mr = cg_i(g, g->t->mr), width = cg_i(g, (int64_t)g->t->nv * g->vl);
     bool transposed = s->num[0] == 1;
-    val fn = cg_build_matmul(g);
-    val args[MATMUL_ARGS] = {
-        cg_view_addr(g, &s->v[0], zero, zero), cg_view_ld(g, &s->v[0]),
-        cg_view_addr(g, &s->v[1], zero, zero), transposed ? one : lda, transposed ? lda : one,
-        cg_view_addr(g, &s->v[2], zero, zero), cg_view_ld(g, &s->v[2]),
-        cg_tx(g, s->v[0].rows), cg_tx(g, s->v[0].cols), cg_tx(g, s->v[2].rows),
-        cg_i(g, s->num[1])};
-    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, MATMUL_ARGS, "");
+    val args[ARGS] = {
+        cg_view_addr(g, &v[0], zero, zero), cg_view_ld(g, &v[0]),
+        cg_view_addr(g, &v[1], zero, zero), transposed ? one : lda, transposed ? lda : one,
+        cg_view_addr(g, &v[2], zero, zero), cg_view_ld(g, &v[2]),
+        m, n, k, cg_i(g, s->num[1])};
+    val blocks = cg_mul(g, ceil_div(g, m, mr), ceil_div(g, n, width));
+    for (int i = 0; i < ASKS; i++)
+        ask_view(g, &v[3 + i], blocks, &args[OPERANDS + i * ASK_ARGS]);
+    call(g, args);
     if (s->num[1]) {
-        LLVMBasicBlockRef after = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLE, args[9], zero, ""));
+        LLVMBasicBlockRef after = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLE, k, zero, ""));
         cg_tile_zero(g, s);
         cg_fi(g, after);
     }

@@ -485,15 +485,13 @@ lone_tokens(struct cg *g, const struct operands *o)
 {
     const tile_view *v = o->s->v;
     val zero = cg_i(g, 0), one = cg_i(g, 1), m = cg_tx(g, v[1].cols);
-    val fn = cg_build_matmul(g);
-    LLVMTypeRef ty = LLVMGlobalGetValueType(fn);
     val state = cg_view_addr(g, &v[1], zero, zero), lds = cg_view_ld(g, &v[1]);
     struct cg_loop h = cg_loop(g, zero, cg_tx(g, o->s->x[0]), one);
     val q = cg_at(g, token_addr(g, o, 2, zero), cg_mul(g, h.iv, plane_size(g, &v[2])));
     val out = cg_at(g, cg_view_addr(g, &v[0], zero, zero), cg_mul(g, h.iv, plane_size(g, &v[0])));
     val read[11] = {out, cg_view_ld(g, &v[0]), q, token_step(g, o, 2), one, state, lds,
                     o->queries, m, o->features, zero};
-    LLVMBuildCall2(g->b, ty, fn, read, 11, "");
+    cg_call_matmul(g, read);
     cg_end(g, &h);
     if (o->s->num[1]) { /* one after the other */
         call_scan(g, o, zero, zero, o->keys, false);
@@ -502,7 +500,7 @@ lone_tokens(struct cg *g, const struct operands *o)
     val add[11] = {state, lds, token_addr(g, o, 3, zero), one, token_step(g, o, 3),
                    cg_view_addr(g, &v[4], zero, zero), cg_view_ld(g, &v[4]), o->features, m,
                    o->keys, zero};
-    LLVMBuildCall2(g->b, ty, fn, add, 11, "");
+    cg_call_matmul(g, add);
 }
 
 void

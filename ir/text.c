@@ -299,13 +299,17 @@ text_double(struct text *t, const char *what)
 }
 
 bool
+text_at_end(const struct text *t)
+{
+    return t->tok.first || text_is(t, "}") || text_is(t, "{");
+}
+
+bool
 text_end_statement(struct text *t)
 {
     if (t->failed)
         return false;
-    if (t->tok.first || text_is(t, "}") || text_is(t, "{"))
-        return true;
-    return text_expected(t, "end of line");
+    return text_at_end(t) || text_expected(t, "end of line");
 }
 
 void

@@ -57,7 +57,9 @@ int64_t text_int(struct text *t, const char *what, int64_t lo, int64_t hi);
 /* An optional minus and a number, inf or nan; 0 after an error. */
 double text_double(struct text *t, const char *what);
 
-/* The statement must end here: the token is the first on its line, a brace, or the end. */
+/* The token is the first on its line, a brace, or the end. */
+bool text_at_end(const struct text *t);
+/* The statement must end here. */
 bool text_end_statement(struct text *t);
 /* Skips to the next token that is the first on its line, or the end, and clears t->failed. */
 void text_resume(struct text *t);

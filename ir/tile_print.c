@@ -203,7 +203,10 @@ put_statement(struct printer *w, const struct tile_stmt *s)
         str_put(o, k ? ", " : " ");
         put_size(w, s->x[k], 0);
     }
-    for (int k = 0; k < info->nviews; k++) {
+    int nviews = info->nviews;
+    while (nviews > 0 && info->views[nviews - 1] == 'A' && !s->v[nviews - 1].buf)
+        nviews--;
+    for (int k = 0; k < nviews; k++) {
         str_putc(o, ' ');
         put_view(w, &s->v[k]);
     }

@@ -191,13 +191,10 @@ static void
 add_asks(struct scan *c, struct stmt_list *out)
 {
     struct sched *s = &c->l.s;
-    struct tile_prog *p = s->p;
     if (!c->asks)
         return;
     c->asks = false;
-    tx_ref n = tx_dim(p, DIM_N), next = tx_op2(p, TX_MIN, n, scan_add(c, s->at[3], s->max_nj));
-    tx_ref rest = tx_op2(p, TX_SUB, n, next);
-    out->last->v[5] = view_arg(s, 2, next, tx_op2(p, TX_MIN, rest, s->max_nj));
+    out->last->v[5] = view_next(s, 2);
     out->last->v[6] = view_arg(s, 3, s->at[2], s->ni);
     if (s->planes)
         out->last->v[6].h = s->any_head;

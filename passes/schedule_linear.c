@@ -26,6 +26,10 @@ read_out(struct linear *l, const struct term *t, tile_view features, bool across
     m->v[1] = features;
     if (t->values) {
         m->v[2] = linear_state_view(l, b, plane, at, count);
+        if (b->kind == BLOCK_VECTOR) {
+            m->v[3] = view_next(&l->s, 0);
+            m->v[4] = view_arg(&l->s, 3, l->s.at[2], l->s.ni);
+        }
         m->num[0] = across; /* one number per query, stored as a row */
     } else {
         m->v[2] = linear_z_view(l, b, plane, at, count);
