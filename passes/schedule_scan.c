@@ -135,7 +135,7 @@ make_partial_sums(struct scan *c)
 static int
 chunk_size(struct scan *c, const struct schedule_tuning *t)
 {
-    enum { STATE_MOVE = 16, SMALLEST = 32, WALKED = 64 };
+    enum { STATE_MOVE = 16, SMALLEST = 32, WALKED = 48 };
     const struct linear *l = &c->l;
     int64_t d = l->s.f->dims[DIM_D].size, m = l->s.f->dims[DIM_M].size, features = 0, n;
     bool channels = false;
@@ -147,7 +147,7 @@ chunk_size(struct scan *c, const struct schedule_tuning *t)
     }
     if (t->chunk != schedule_default_tuning.chunk)
         return t->chunk;
-    if (c->walks) /* two rows of M numbers per token stay in the first cache */
+    if (c->walks) /* features, values and results of a chunk share the first two caches */
         return WALKED;
     if (channels) /* a decay per channel costs a power per pair and channel */
         return SMALLEST / 2;
