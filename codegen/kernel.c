@@ -125,11 +125,23 @@ round_up(struct tile_prog *p, tx_ref x, int64_t to)
     return tx_op2(p, TX_MUL, tx_op2(p, TX_CDIV, x, t), t);
 }
 
+/* Rows of scratch from so many lines on are an odd number of lines apart: else columns of a tile
+ * would lie in few sets of the first cache. */
+enum { ODD_LINES = 8 };
+
 /* Elements per row of a local or shared buffer. */
 static tx_ref
 row_elements(struct tile_prog *p, const struct tile_buf *b, int esize)
 {
-    return round_up(p, b->cols, CG_PAD / esize);
+    tx_ref per = tx_num(p, CG_PAD / esize), one = tx_num(p, 1), two = tx_num(p, 2);
+    tx_ref lines = tx_op2(p, TX_CDIV, b->cols, per);
+    if (b->kind == BUF_LOCAL) {
+        tx_ref even = tx_op2(p, TX_SUB, tx_op2(p, TX_CDIV, tx_op2(p, TX_ADD, lines, one), two),
+                             tx_op2(p, TX_CDIV, lines, two));
+        tx_ref wide = tx_op2(p, TX_MIN, one, tx_op2(p, TX_FDIV, lines, tx_num(p, ODD_LINES)));
+        lines = tx_op2(p, TX_ADD, lines, tx_op2(p, TX_MUL, even, wide));
+    }
+    return tx_op2(p, TX_MUL, lines, per);
 }
 
 /* Bytes of a local or shared buffer, with room for a vector past its end. */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 const struct schedule_tuning schedule_default_tuning = {
-    .query_tile = 64, .key_tile = 128, .chunk = 128, .feature_block = 256};
+    .query_tile = 64, .key_tile = 128, .chunk = 0, .feature_block = 384};
 
 /* True if the value of n is another for each head of a group: all but that of keys and what they
  * share. */

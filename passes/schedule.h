@@ -12,7 +12,8 @@
 /* Tile extents (tokens). The query tile is a multiple of every vector length. */
 struct schedule_tuning {
     int query_tile, key_tile;      /* stream */
-    int chunk, feature_block;      /* linear: tokens at a time, features at a time */
+    int chunk;                     /* linear, scan; 0: what suits them */
+    int feature_block;             /* linear, scan: features at a time */
 };
 extern const struct schedule_tuning schedule_default_tuning;
 

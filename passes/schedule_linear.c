@@ -14,6 +14,8 @@
  * x[a]*x[a+s2]*..., full-width multiplications without remainder. */
 #include "passes/linear.h"
 
+enum { CHUNK = 64 }; /* a block of features of so many tokens, and their values, fill 128 KB */
+
 /* acc += A state (or den += A z) for one term; F was formed by the caller. */
 static struct tile_stmt *
 read_out(struct linear *l, const struct term *t, tile_view features, bool across, tile_view acc,
@@ -248,7 +250,7 @@ schedule_linear(struct arena *a, struct ir_func *f, const struct schedule_tuning
     struct linear *l = ARENA_NEW(a, struct linear);
     struct stmt_list phases = {0};
     l->s = (struct sched){.p = p, .f = f, .d = d, .t = t};
-    l->s.max_ni = l->s.max_nj = tx_num(p, t->chunk);
+    l->s.max_ni = l->s.max_nj = tx_num(p, t->chunk ? t->chunk : CHUNK);
     l->key_mask = f->root[ROOT_MASK];
     linear_add_terms(l, f->root[ROOT_NUM]);
     if (f->root[ROOT_DEN])

@@ -135,7 +135,7 @@ make_partial_sums(struct scan *c)
 static int
 chunk_size(struct scan *c, const struct schedule_tuning *t)
 {
-    enum { STATE_MOVE = 16, SMALLEST = 32, WALKED = 48 };
+    enum { STATE_MOVE = 16, SMALLEST = 32, WALKED = 48, USUAL = 128 };
     const struct linear *l = &c->l;
     int64_t d = l->s.f->dims[DIM_D].size, m = l->s.f->dims[DIM_M].size, features = 0, n;
     bool channels = false;
@@ -145,14 +145,14 @@ chunk_size(struct scan *c, const struct schedule_tuning *t)
             features = -1;
         features = features < 0 ? -1 : features + n;
     }
-    if (t->chunk != schedule_default_tuning.chunk)
+    if (t->chunk)
         return t->chunk;
     if (c->walks) /* features, values and results of a chunk share the first two caches */
         return WALKED;
     if (channels) /* a decay per channel costs a power per pair and channel */
         return SMALLEST / 2;
     if (features < 0)
-        return t->chunk;
+        return USUAL;
     int best = SMALLEST;
     double least = INFINITY;
     for (int size = SMALLEST; size <= 256; size *= 2) {

@@ -82,7 +82,7 @@ cost_open(struct cost_program *p, const char *path, const struct options *o)
     if (!p->u.stage && !unit_direct(&p->u, o))
         return EXIT_ENV;
     if (unit_tuning(o, &t) == EXIT_OK)
-        p->tile = cost_lcm(cost_lcm(t.query_tile, t.key_tile), t.chunk);
+        p->tile = cost_lcm(cost_lcm(t.query_tile, t.key_tile), t.chunk ? t.chunk : 1);
     cost_ring_init(&p->ring, p->u.func, p->u.arena);
     if (!cost_sizes_given(p, o))
         return EXIT_USAGE;
