@@ -19,7 +19,9 @@
  *
  * A step over a few tokens waits for the state instead, which is asked for some way on: narrow
  * blocks do not look like a stream to the machine, and states of heads follow one another, so while
- * one is begun its rows arrive.
+ * one is begun its rows arrive. A single token that one head reads goes along the rows of the
+ * state, as wide as registers hold the result: each block would wait for the one before to store
+ * it. Sums are in the same order.
  *
  * Each kind of gates is a function of its own, so is the walk along keys that no query reads, and
  * so is asking. */
@@ -27,7 +29,8 @@
 
 #include <stdio.h>
 
-enum { MAX_SR = 8, MAX_SV = 8, ARGS = 25, FEW_TOKENS = 8, STATE_AHEAD = 32768 };
+enum { MAX_SR = 8, MAX_SV = 8, ARGS = 25, FEW_TOKENS = 8, STATE_AHEAD = 32768,
+       ROW_VECTORS = 8 };
 enum gates { GATES_NONE, GATES_TOKEN, GATES_FEATURE };
 
 struct scan_args {
@@ -236,6 +239,47 @@ micro_kernel(struct cg *g, const struct scan_args *x, val row, val col, int sr, 
             cg_store(g, b.state[i][j], state_addr(g, x, &b, i, j));
 }
 
+/* One token and one head that reads: row after row of a strip of the state, the result in
+ * registers. */
+static void
+one_token(struct cg *g, val col, int sv, void *arg)
+{
+    const struct scan_args *x = arg;
+    val out[ROW_VECTORS], sum[ROW_VECTORS], sums[ROW_VECTORS];
+    val values = cg_at(g, x->v, col), result = cg_at(g, x->out, col);
+    for (int j = 0; j < sv; j++)
+        out[j] = cg_at(g, result, cg_i(g, (int64_t)j * g->vl));
+    for (int j = 0; j < sv; j++)
+        sum[j] = cg_load(g, g->vec, out[j]);
+    const val start[4] = {cg_at(g, x->s, col), x->k, x->q, x->g}, one = cg_i(g, 1);
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
+    struct walk w = walk_open(g, x->f, start, 4);
+    for (int j = 0; j < sv; j++) {
+        sums[j] = LLVMBuildPhi(g->b, g->vec, "");
+        LLVMAddIncoming(sums[j], &sum[j], &from, 1);
+    }
+    for (int at = 0; at < sv * g->vl * g->esize; at += CG_PAD)
+        cg_prefetch(g, bytes_on(g, w.p[0], cg_i(g, STATE_AHEAD + at)), false, 2);
+    val k = feature(g, w.p[1], 0), q = feature(g, w.p[2], 0);
+    val gate = x->gates ? feature(g, w.p[3], 0) : NULL;
+    for (int j = 0; j < sv; j++) {
+        val on = cg_i(g, (int64_t)j * g->vl), s = cg_at(g, w.p[0], on);
+        val v = cg_load(g, g->vec, cg_at(g, values, on)), state = cg_load(g, g->vec, s);
+        if (gate)
+            state = LLVMBuildFMul(g->b, state, gate, "");
+        state = cg_fma(g, k, v, state);
+        cg_store(g, state, s);
+        sum[j] = cg_fma(g, q, state, sums[j]);
+    }
+    for (int j = 0; j < sv; j++)
+        LLVMAddIncoming(sums[j], &sum[j], &w.body, 1);
+    const val next[4] = {cg_at(g, w.p[0], x->lds), cg_at(g, w.p[1], one), cg_at(g, w.p[2], one),
+                         x->gates == GATES_FEATURE ? cg_at(g, w.p[3], one) : w.p[3]};
+    walk_close(g, &w, next, 4);
+    for (int j = 0; j < sv; j++)
+        cg_store(g, sum[j], out[j]);
+}
+
 static void
 column_block(struct cg *g, val col, int sv, void *arg)
 {
@@ -276,7 +320,16 @@ build_scan(struct cg *g, enum gates gates, bool reads, bool asks)
                           q[9],  q[10], q[11], q[12], q[13], q[14], q[15], q[16], q[17],
                           q[18], q[19], q[20], q[21], q[22], q[23], q[24], gates, reads, asks};
     LLVMBasicBlockRef some = if_any(g, x.n, x.heads);
-    cg_column_blocks(g, cg_i(g, 0), x.m, g->t->sv, column_block, &x);
+    val from = cg_i(g, 0), one = cg_i(g, 1);
+    if (reads) {
+        val single = LLVMBuildAnd(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, x.n, one, ""),
+                                  LLVMBuildICmp(g->b, LLVMIntEQ, x.heads, one, ""), "");
+        single = LLVMBuildAnd(g->b, single, LLVMBuildICmp(g->b, LLVMIntSGT, x.f, from, ""), "");
+        val columns = LLVMBuildSelect(g->b, single, x.m, from, "");
+        from = columns;
+        cg_column_blocks(g, cg_i(g, 0), columns, ROW_VECTORS, one_token, &x);
+    }
+    cg_column_blocks(g, from, x.m, g->t->sv, column_block, &x);
     cg_fi(g, some);
     cg_close_function(g, outer, back);
     return fn;
