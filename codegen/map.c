@@ -134,6 +134,56 @@ has_column_function(const struct cg *g, const struct tile_stmt *s)
     return found;
 }
 
+/* ---- columns past the last ---- */
+
+static bool
+is_scratch(const struct cg *g, const tile_view *v)
+{
+    int64_t col;
+    return !v->buf || (g->p->bufs[v->buf].kind == BUF_LOCAL && tx_is_num(g->p, v->col, &col) &&
+                       col == 0);
+}
+
+/* Whether the node can be evaluated past the last column of s: it reads scratch there, or nothing.
+ */
+static bool
+can_run_past(const struct cg *g, const struct tile_stmt *s, ir_ref n, bool *seen)
+{
+    const struct ir_node *x = &g->f->nodes[n];
+    if (seen[n] || !(x->axes >> s->col_axis & 1))
+        return true;
+    seen[n] = true;
+    for (uint32_t k = 0; k < s->nbinds; k++)
+        if (s->binds[k].node == n)
+            return s->binds[k].row_axis != s->col_axis && is_scratch(g, &s->binds[k].view);
+    bool ok = x->op == IR_pos || (ir_ops[x->op].props & IRP_ELEM);
+    for (int k = 0; k < x->nargs; k++)
+        ok = ok && can_run_past(g, s, x->arg[k], seen);
+    return ok;
+}
+
+/* The columns of s, tokens, in vectors; the last is whole, too, where what it holds past the last
+ * token is scratch: a partial one would be the same code once more. */
+static void
+token_columns(struct cg *g, const struct map_job *j)
+{
+    const struct tile_stmt *s = j->s;
+    val cols = cg_tx(g, s->cols), vl = cg_i(g, g->vl);
+    bool *seen = xmalloc(g->f->nnodes);
+    memset(seen, 0, g->f->nnodes);
+    if ((s->col_axis == AX_i || s->col_axis == AX_j) && is_scratch(g, &s->v[0]) &&
+        is_scratch(g, &s->v[1]) && can_run_past(g, s, s->node, seen)) {
+        val up = cg_add(g, cols, cg_i(g, g->vl - 1));
+        cols = cg_mul(g, LLVMBuildSDiv(g->b, up, vl, ""), vl);
+        struct cg_loop l = cg_loop(g, cg_i(g, 0), cols, vl);
+        map_column(g, l.iv, NULL, (void *)(uintptr_t)j);
+        cg_end(g, &l);
+    } else {
+        cg_columns(g, cols, map_column, (void *)(uintptr_t)j);
+    }
+    free(seen);
+}
+
 void
 cg_tile_map(struct cg *g, const struct tile_stmt *s)
 {
@@ -148,21 +198,21 @@ cg_tile_map(struct cg *g, const struct tile_stmt *s)
         cg_end(g, &l);
         return;
     }
-    cg_columns(g, cols, map_column, &j);
+    token_columns(g, &j);
 }
 
 void
 cg_tile_mapsum(struct cg *g, const struct tile_stmt *s)
 {
     struct map_job j = {.s = s, .reduce = SUM, .store = s->v[0].buf != 0};
-    cg_columns(g, cg_tx(g, s->cols), map_column, &j);
+    token_columns(g, &j);
 }
 
 void
 cg_tile_colmax(struct cg *g, const struct tile_stmt *s)
 {
     struct map_job j = {.s = s, .reduce = MAX};
-    cg_columns(g, cg_tx(g, s->cols), map_column, &j);
+    token_columns(g, &j);
 }
 
 /* ---- the extremes of a tile ---- */

@@ -15,7 +15,7 @@
  * gives at half the speed in narrow strips: they take wide ones, and on narrow vectors FEW_STEPS
  * steps at a time, whose sums are added to C.
  *
- * Memory is idle meanwhile: before each block, `share` rows are asked for of what comes next,
+ * Memory is idle meanwhile: before each whole block, `share` rows are asked for of what comes next,
  * `rows` rows of `bytes` bytes, from `next` on `step` bytes apart, of two tensors. The strips and
  * rows of a block are too many streams for the machine to see by itself, and asked for at once, a
  * tile would be waited for. */
@@ -130,7 +130,7 @@ column_block(struct cg *g, val col, int nv, void *arg)
     val row = cg_i(g, 0);
     for (int mr = g->t->mr; mr >= 1; mr = mr > 4 ? 4 : mr > 1) {
         struct cg_loop l = cg_loop(g, row, rows_end(g, x->m, mr), cg_i(g, mr));
-        for (int k = 0; k < ASKS; k++)
+        for (int k = 0; k < ASKS && mr == g->t->mr && nv == g->t->nv; k++)
             ask_rows(g, &x->ask[k]);
         micro_kernel(g, x, l.iv, col, mr, nv, NULL);
         cg_end(g, &l);
@@ -232,12 +232,6 @@ cg_call_matmul(struct cg *g, const val *operands)
     call(g, args);
 }
 
-static val
-ceil_div(struct cg *g, val a, val b)
-{
-    return LLVMBuildSDiv(g->b, cg_sub(g, cg_add(g, a, b), cg_i(g, 1)), b, "");
-}
-
 /* The rows of the view, shared out to so many blocks. */
 static void
 ask_view(struct cg *g, const tile_view *v, val blocks, val *asked)
@@ -250,7 +244,8 @@ ask_view(struct cg *g, const tile_view *v, val blocks, val *asked)
     asked[1] = cg_mul(g, cg_view_ld(g, v), size);
     asked[2] = cg_tx(g, v->rows);
     asked[3] = cg_mul(g, cg_tx(g, v->cols), size);
-    asked[4] = ceil_div(g, asked[2], cg_max(g, blocks, cg_i(g, 1)));
+    val each = cg_max(g, blocks, cg_i(g, 1));
+    asked[4] = LLVMBuildSDiv(g->b, cg_sub(g, cg_add(g, asked[2], each), cg_i(g, 1)), each, "");
 }
 
 void
@@ -266,7 +261,7 @@ cg_tile_matmul(struct cg *g, const struct tile_stmt *s)
         cg_view_addr(g, &v[1], zero, zero), transposed ? one : lda, transposed ? lda : one,
         cg_view_addr(g, &v[2], zero, zero), cg_view_ld(g, &v[2]),
         m, n, k, cg_i(g, s->num[1])};
-    val blocks = cg_mul(g, ceil_div(g, m, mr), ceil_div(g, n, width));
+    val blocks = cg_mul(g, LLVMBuildSDiv(g->b, m, mr, ""), LLVMBuildSDiv(g->b, n, width, ""));
     for (int i = 0; i < ASKS; i++)
         ask_view(g, &v[3 + i], blocks, &args[OPERANDS + i * ASK_ARGS]);
     call(g, args);
