@@ -176,13 +176,13 @@ place_buffers(struct cg *g)
     }
 }
 
-/* Which arguments the scans of these statements ask for. */
+/* Which arguments the scans of these statements ask for, so that maps need not. */
 static void
 find_asked(struct cg *g, const struct tile_stmt *s)
 {
     for (; s; s = s->next) {
         find_asked(g, s->body);
-        for (int k = 0; k < tile_ops[s->op].nviews; k++)
+        for (int k = 0; s->op == TILE_scan && k < tile_ops[s->op].nviews; k++)
             if (tile_ops[s->op].views[k] == 'A' && s->v[k].buf)
                 g->asked[g->p->bufs[s->v[k].buf].arg] = true;
     }

@@ -1,7 +1,6 @@
 /* C += A * B on tiles, by a register-tiled micro-kernel.
  *
- *     matmul(c, ldc, a, ars, acs, b, ldb, m, n, k, set,
- *            next0, step0, rows0, bytes0, share0, next1, step1, rows1, bytes1, share1)
+ *     matmul(c, ldc, a, ars, acs, b, ldb, m, n, k, set, next, step, rows, bytes, share)
  *                                                            c[m,n] += a[m,k] b[k,n], set: =
  *
  * Element (i, p) of A is a[i*ars + p*acs] (either stride may be 1: stored as it is or transposed);
@@ -16,22 +15,19 @@
  * steps at a time, whose sums are added to C.
  *
  * Memory is idle meanwhile: before each whole block, `share` rows are asked for of what comes next,
- * `rows` rows of `bytes` bytes, from `next` on `step` bytes apart, of two tensors. The strips and
- * rows of a block are too many streams for the machine to see by itself, and asked for at once, a
- * tile would be waited for. */
+ * `rows` rows of `bytes` bytes, from `next` on `step` bytes apart. The strips and rows of a block
+ * are too many streams for the machine to see by itself, and asked for at once, a tile would be
+ * waited for. */
 #include "codegen/cg.h"
 
 #include <string.h>
 
 enum { MAX_MR = 16, MAX_NV = 8, FEW_ROWS = 8, FEW_VECTORS = 8, FEW_STEPS = 16 };
-enum { OPERANDS = 11, ASKS = 2, ASK_ARGS = 5, ARGS = OPERANDS + ASKS * ASK_ARGS };
+enum { OPERANDS = 11, ARGS = OPERANDS + 5, LEAST_ASKED = 128 };
 
 struct mm_args {
-    val c, ldc, a, ars, acs, b, ldb, m, n, k, set;
-    struct ask {
-        val next, step, rows, bytes, share;
-        val asked;               /* the number of rows so far, a variable */
-    } ask[ASKS];
+    val c, ldc, a, ars, acs, b, ldb, m, n, k, set, next, step, rows, bytes, share;
+    val asked;                   /* the number of rows so far, a variable */
 };
 
 /* The k loop and update of an mr x nv block at (row, col). Of B, what comes `ahead` elements later
@@ -110,7 +106,7 @@ rows_end(struct cg *g, val m, int mr)
 
 /* What a block asks for. */
 static void
-ask_rows(struct cg *g, const struct ask *x)
+ask_rows(struct cg *g, const struct mm_args *x)
 {
     val from = cg_load(g, g->i64, x->asked), to = cg_min(g, cg_add(g, from, x->share), x->rows);
     struct cg_loop r = cg_loop(g, from, to, cg_i(g, 1));
@@ -130,8 +126,8 @@ column_block(struct cg *g, val col, int nv, void *arg)
     val row = cg_i(g, 0);
     for (int mr = g->t->mr; mr >= 1; mr = mr > 4 ? 4 : mr > 1) {
         struct cg_loop l = cg_loop(g, row, rows_end(g, x->m, mr), cg_i(g, mr));
-        for (int k = 0; k < ASKS && mr == g->t->mr && nv == g->t->nv; k++)
-            ask_rows(g, &x->ask[k]);
+        if (mr == g->t->mr && nv == g->t->nv)
+            ask_rows(g, x);
         micro_kernel(g, x, l.iv, col, mr, nv, NULL);
         cg_end(g, &l);
         row = l.iv;
@@ -186,66 +182,58 @@ few_rows(struct cg *g, const struct mm_args *x)
 static val
 build_matmul(struct cg *g)
 {
-    LLVMTypeRef p = g->ptr, i = g->i64,
-                par[ARGS] = {p, i, p, i, i, p, i, i, i, i, i, p, i, i, i, i, p, i, i, i, i};
+    LLVMTypeRef p = g->ptr, i = g->i64;
+    LLVMTypeRef par[ARGS] = {p, i, p, i, i, p, i, i, i, i, i, p, i, i, i, i};
     LLVMBasicBlockRef back;
     val outer, q[ARGS];
     val fn = cg_open_function(g, "matmul", par, ARGS, &outer, &back);
     if (!back)
         return fn;
     LLVMGetParams(fn, q);
-    struct mm_args x = {q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7], q[8], q[9], q[10],
-                        {{NULL}}};
+    struct mm_args x = {q[0], q[1], q[2],  q[3],  q[4],  q[5],  q[6],  q[7], q[8],
+                        q[9], q[10], q[11], q[12], q[13], q[14], q[15], NULL};
     LLVMBasicBlockRef some = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSGT, x.k, cg_i(g, 0), ""));
-    for (int k = 0; k < ASKS; k++) {
-        const val *y = &q[OPERANDS + k * ASK_ARGS];
-        x.ask[k] = (struct ask){y[0], y[1], y[2], y[3], y[4], cg_var(g, g->i64, cg_i(g, 0))};
-    }
+    x.asked = cg_var(g, g->i64, cg_i(g, 0));
     cg_column_blocks(g, few_rows(g, &x), x.n, g->t->nv, column_block, &x);
     cg_fi(g, some);
     cg_close_function(g, outer, back);
     return fn;
 }
 
+/* asked: next, step, rows, bytes and share. */
 static void
-call(struct cg *g, val *args)
+call(struct cg *g, const val *operands, const val *asked)
 {
-    val fn = build_matmul(g);
+    val fn = build_matmul(g), args[ARGS];
+    memcpy(args, operands, OPERANDS * sizeof *args);
+    memcpy(args + OPERANDS, asked, (ARGS - OPERANDS) * sizeof *args);
     LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, ARGS, "");
-}
-
-static void
-ask_nothing(struct cg *g, val *asked)
-{
-    asked[0] = LLVMConstNull(g->ptr);
-    for (int k = 1; k < ASK_ARGS; k++)
-        asked[k] = cg_i(g, 0);
 }
 
 void
 cg_call_matmul(struct cg *g, const val *operands)
 {
-    val args[ARGS];
-    memcpy(args, operands, OPERANDS * sizeof *args);
-    for (int k = 0; k < ASKS; k++)
-        ask_nothing(g, &args[OPERANDS + k * ASK_ARGS]);
-    call(g, args);
+    val zero = cg_i(g, 0);
+    const val nothing[] = {LLVMConstNull(g->ptr), zero, zero, zero, zero};
+    call(g, operands, nothing);
 }
 
-/* The rows of the view, shared out to so many blocks. */
+/* The rows of the view, shared out to the whole blocks of an m x n result. Short ones are not worth
+ * a loop each. */
 static void
-ask_view(struct cg *g, const tile_view *v, val blocks, val *asked)
+ask_view(struct cg *g, const tile_view *v, val m, val n, val *asked)
 {
-    val zero = cg_i(g, 0), size = cg_i(g, g->io_size);
-    ask_nothing(g, asked);
-    if (!v->buf)
-        return;
-    asked[0] = cg_view_addr(g, v, zero, zero);
+    val one = cg_i(g, 1), size = cg_i(g, g->io_size), bytes = cg_mul(g, cg_tx(g, v->cols), size);
+    val down = LLVMBuildSDiv(g->b, m, cg_i(g, g->t->mr), "");
+    val across = LLVMBuildSDiv(g->b, n, cg_i(g, (int64_t)g->t->nv * g->vl), "");
+    val blocks = cg_max(g, cg_mul(g, down, across), one);
+    val some = LLVMBuildICmp(g->b, LLVMIntSGE, bytes, cg_i(g, LEAST_ASKED), "");
+    val rows = LLVMBuildSelect(g->b, some, cg_tx(g, v->rows), cg_i(g, 0), "");
+    asked[0] = cg_view_addr(g, v, cg_i(g, 0), cg_i(g, 0));
     asked[1] = cg_mul(g, cg_view_ld(g, v), size);
-    asked[2] = cg_tx(g, v->rows);
-    asked[3] = cg_mul(g, cg_tx(g, v->cols), size);
-    val each = cg_max(g, blocks, cg_i(g, 1));
-    asked[4] = LLVMBuildSDiv(g->b, cg_sub(g, cg_add(g, asked[2], each), cg_i(g, 1)), each, "");
+    asked[2] = rows;
+    asked[3] = bytes;
+    asked[4] = LLVMBuildSDiv(g->b, cg_sub(g, cg_add(g, rows, blocks), one), blocks, "");
 }
 
 void
@@ -254,17 +242,19 @@ cg_tile_matmul(struct cg *g, const struct tile_stmt *s)
     const tile_view *v = s->v;
     val zero = cg_i(g, 0), one = cg_i(g, 1), lda = cg_view_ld(g, &v[1]);
     val m = cg_tx(g, v[0].rows), n = cg_tx(g, v[0].cols), k = cg_tx(g, v[2].rows);
-    val mr = cg_i(g, g->t->mr), width = cg_i(g, (int64_t)g->t->nv * g->vl);
     bool transposed = s->num[0] == 1;
-    val args[ARGS] = {
+    const val args[OPERANDS] = {
         cg_view_addr(g, &v[0], zero, zero), cg_view_ld(g, &v[0]),
         cg_view_addr(g, &v[1], zero, zero), transposed ? one : lda, transposed ? lda : one,
         cg_view_addr(g, &v[2], zero, zero), cg_view_ld(g, &v[2]),
         m, n, k, cg_i(g, s->num[1])};
-    val blocks = cg_mul(g, LLVMBuildSDiv(g->b, m, mr, ""), LLVMBuildSDiv(g->b, n, width, ""));
-    for (int i = 0; i < ASKS; i++)
-        ask_view(g, &v[3 + i], blocks, &args[OPERANDS + i * ASK_ARGS]);
-    call(g, args);
+    if (v[3].buf) {
+        val asked[ARGS - OPERANDS];
+        ask_view(g, &v[3], m, n, asked);
+        call(g, args, asked);
+    } else {
+        cg_call_matmul(g, args);
+    }
     if (s->num[1]) {
         LLVMBasicBlockRef after = cg_if(g, LLVMBuildICmp(g->b, LLVMIntSLE, k, zero, ""));
         cg_tile_zero(g, s);

@@ -116,6 +116,7 @@ struct tile_prog {
     const char *vars[TILE_MAX_VARS];
     uint32_t nvars;        /* vars[0] unused */
     struct tile_stmt *body; /* phases */
+    int64_t period;        /* multiples of so many tokens are whole tiles; 0: not known */
     tx_ref cost;           /* what a run takes, to compare forms of a kernel by; or 0 */
     const char *skipped;   /* what the mask analysis found, in words, for explain; or NULL */
     size_t cap_xs;

@@ -369,7 +369,7 @@ read_statement(struct tile_reader *w, int depth)
         s->x[k] = read_size(w, 0);
     }
     for (int k = 0; k < info->nviews; k++)
-        if (info->views[k] != 'A' || !text_at_end(t))
+        if (k + 1 < info->nviews || info->views[k] != 'A' || !text_at_end(t))
             s->v[k] = read_view(w);
     if (info->flags & TF_MAP)
         read_map(w, s);

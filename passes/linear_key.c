@@ -278,7 +278,7 @@ linear_key_part(struct linear *l, struct block *b, tx_ref plane, tx_ref lo,
         mm->v[2] = linear_visible_values(l);
         mm->num[0] = !one_row;
         if (b->kind == BLOCK_VECTOR)
-            mm->v[3] = view_next(s, 2);
+            mm->v[3] = view_next_keys(s, 2);
         stmt_add(work, mm);
         weigh_sums(l, &k, st, false, after);
     }

@@ -194,7 +194,7 @@ add_asks(struct scan *c, struct stmt_list *out)
     if (!c->asks)
         return;
     c->asks = false;
-    out->last->v[5] = view_next(s, 2);
+    out->last->v[5] = view_next_keys(s, 2);
     out->last->v[6] = view_arg(s, 3, s->at[2], s->ni);
     if (s->planes)
         out->last->v[6].h = s->any_head;

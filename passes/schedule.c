@@ -106,12 +106,12 @@ view_arg(struct sched *s, uint32_t arg, tx_ref row, tx_ref rows)
 }
 
 tile_view
-view_next(struct sched *s, uint32_t arg)
+view_next_keys(struct sched *s, uint32_t arg)
 {
     struct tile_prog *p = s->p;
-    tx_ref n = tx_dim(p, arg ? DIM_N : DIM_NQ), most = arg ? s->max_nj : s->max_ni;
-    tx_ref next = tx_op2(p, TX_MIN, n, tx_op2(p, TX_ADD, s->at[arg ? 3 : 2], most));
-    return view_arg(s, arg, next, tx_op2(p, TX_MIN, tx_op2(p, TX_SUB, n, next), most));
+    tx_ref n = tx_dim(p, DIM_N);
+    tx_ref next = tx_op2(p, TX_MIN, n, tx_op2(p, TX_ADD, s->at[3], s->max_nj));
+    return view_arg(s, arg, next, tx_op2(p, TX_MIN, tx_op2(p, TX_SUB, n, next), s->max_nj));
 }
 
 static uint32_t

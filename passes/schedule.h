@@ -90,8 +90,8 @@ tile_view view_all(struct sched *s, uint32_t buf); /* plane 0, maximal extents *
 tile_view view_of(uint32_t buf, tx_ref row, tx_ref col, tx_ref rows, tx_ref cols, tx_ref zero);
 /* Tokens [row, row+rows) of tensor argument arg for the current b and its head. */
 tile_view view_arg(struct sched *s, uint32_t arg, tx_ref row, tx_ref rows);
-/* Of q, k or v, the tile after the one at hand; no rows after the last. */
-tile_view view_next(struct sched *s, uint32_t arg);
+/* Of k or v, the tile after the one at hand; no rows after the last. */
+tile_view view_next_keys(struct sched *s, uint32_t arg);
 
 /* A fresh local buffer rows x cols, named after what it is for. */
 uint32_t local_buf(struct sched *s, const char *what, tx_ref rows, tx_ref cols);

@@ -28,10 +28,6 @@ read_out(struct linear *l, const struct term *t, tile_view features, bool across
     m->v[1] = features;
     if (t->values) {
         m->v[2] = linear_state_view(l, b, plane, at, count);
-        if (b->kind == BLOCK_VECTOR) {
-            m->v[3] = view_next(&l->s, 0);
-            m->v[4] = view_arg(&l->s, 3, l->s.at[2], l->s.ni);
-        }
         m->num[0] = across; /* one number per query, stored as a row */
     } else {
         m->v[2] = linear_z_view(l, b, plane, at, count);
@@ -250,7 +246,8 @@ schedule_linear(struct arena *a, struct ir_func *f, const struct schedule_tuning
     struct linear *l = ARENA_NEW(a, struct linear);
     struct stmt_list phases = {0};
     l->s = (struct sched){.p = p, .f = f, .d = d, .t = t};
-    l->s.max_ni = l->s.max_nj = tx_num(p, t->chunk ? t->chunk : CHUNK);
+    p->period = t->chunk ? t->chunk : CHUNK;
+    l->s.max_ni = l->s.max_nj = tx_num(p, p->period);
     l->key_mask = f->root[ROOT_MASK];
     linear_add_terms(l, f->root[ROOT_NUM]);
     if (f->root[ROOT_DEN])

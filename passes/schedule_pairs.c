@@ -110,7 +110,8 @@ add_dots(struct sched *s, tile_view dst, ir_ref qv, ir_ref kv, uint8_t axis)
     m->num[1] = 1;
     m->v[2] = schedule_transposed(s, qv, axis);
     m->v[1] = keys;
-    m->v[3] = view_next(s, 1);
+    if (direct) /* else the statement that forms them does */
+        m->v[3] = view_next_keys(s, 1);
     struct stmt_list many = {0}, few = {0};
     stmt_add(&many, m);
     if (s->queries == QUERIES_MANY) {

@@ -333,7 +333,8 @@ build(struct arena *a, struct ir_func *f, const struct schedule_tuning *t, struc
     c->counter = linear_add_plain_sums(l);
     c->walks = l->by_token = scan_can_walk(c);
     prepare_groups(c);
-    l->s.max_ni = l->s.max_nj = tx_num(p, chunk_size(c, t));
+    p->period = chunk_size(c, t);
+    l->s.max_ni = l->s.max_nj = tx_num(p, p->period);
     for (int k = 0; k < l->nterms; k++)
         c->summed[l->term[k].block] = c->summed[l->term[k].block] || !l->term[k].values;
     for (int k = 0; k < l->nblocks; k++)

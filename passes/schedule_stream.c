@@ -19,6 +19,7 @@
  * integer operations, and none at all outside the ranges of keys that the mask leaves. */
 #include "passes/stream.h"
 
+#include "passes/cost.h"
 #include "passes/mask.h"
 #include "passes/rewrite.h"
 
@@ -418,6 +419,7 @@ schedule_stream(struct arena *a, struct ir_func *f, const struct schedule_tuning
     st.one = ir_const_i(f, 1, 1, nowhere);
     st.var_b = tile_var_add(p, "b");
     st.var_i = tile_var_add(p, "t");
+    p->period = cost_lcm(t->query_tile, t->key_tile);
     s->max_ni = tx_num(p, t->query_tile);
     s->max_nj = tx_num(p, t->key_tile);
     s->at[0] = tx_var(p, st.var_b);

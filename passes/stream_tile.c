@@ -101,7 +101,7 @@ product_new(struct stream *st, const struct key_sum *ks, tile_view p, tile_view 
     m->v[2] = v;
     m->num[0] = st->s.queries != QUERIES_FEW;
     if (st->s.queries != QUERIES_FEW)
-        m->v[3] = view_next(&st->s, 2);
+        m->v[3] = view_next_keys(&st->s, 2);
     return m;
 }
 

@@ -31,9 +31,10 @@ add_row(struct cost_program *p, const char *form, struct ir_func *f, struct tile
     cost_axis(&p->ring, f, kind, NULL, &row->raw);
     for (int k = 0; k < COST_QUANTITIES; k++)
         row->cost.q[k] = cost_with_areas(p, row->raw.q[k]);
+    int64_t period = prog->period ? prog->period : p->tile;
     row->tiles.why = "not asked for";
     if (p->code)
-        cost_tile(&p->ring, prog, p->at, p->known, &row->raw, kind == COST_STEP_STATE ? 0 : p->tile,
+        cost_tile(&p->ring, prog, p->at, p->known, &row->raw, kind == COST_STEP_STATE ? 0 : period,
               kind == COST_STEP_CACHE, &row->tiles);
 }
 

@@ -29,7 +29,7 @@ struct cost_program {
     /* what to take for the areas (0: all, 1: of the last query) at these sizes */
     enum { AREA_UNKNOWN, AREA_POLY, AREA_COUNTED, AREA_BOUND } take[2];
     bool code;                 /* formulas of the generated code are wanted: set before cost_open */
-    int64_t tile;              /* tokens that fill whole tiles */
+    int64_t tile;              /* the same of programs that do not say */
     struct cost_row rows[COST_MAX_ROWS];
     int nrows;
 };
