@@ -1,5 +1,6 @@
 """Row W10: from a program to code, beside the first call of what torch.compile and jax.jit make of
-the same attention, in a fresh process with an empty cache, once a small function is compiled."""
+the same attention, in a fresh process with an empty cache, once a small function is compiled; and
+beside all of that process, from its start on, as attnc's time is."""
 import os
 import statistics
 import subprocess
@@ -34,15 +35,16 @@ def attnc(build, name, flags, runs):
 
 
 def fresh(system, name):
-    """Seconds of the first call in a process of its own."""
+    """Seconds of the first call in a process of its own, those of the process, and what went wrong."""
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as tmp:
         done = subprocess.run([sys.executable, os.path.abspath(__file__), system, name],
                               capture_output=True, text=True,
                               env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": tmp})
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return None, lines[-1][:160]
-    return float(done.stdout.strip().splitlines()[-1]), None
+        return None, None, lines[-1][:160]
+    return float(done.stdout.strip().splitlines()[-1]), time.perf_counter() - start, None
 
 
 def run(library, options, tell):
@@ -56,9 +58,10 @@ def run(library, options, tell):
                             "note": None}
         for system in ("torch.compile", "jax.jit"):
             tell({"kind": "start", "side": f"{name} {system}"})
-            seconds, problem = fresh(system, name)
-            sides[system] = {"ours": False, "ms": seconds and 1e3 * seconds, "rounds": 1,
-                             "note": problem and "not available: " + problem}
+            call, process, problem = fresh(system, name)
+            for label, seconds in ((system, call), (system + ", process", process)):
+                sides[label] = {"ours": False, "ms": seconds and 1e3 * seconds, "rounds": 1,
+                                "note": problem and "not available: " + problem}
         tell({"kind": "point", "row": "W10", "label": name, "n": 0, "threads": options.threads,
               "sides": sides, "peak": None})
 
