@@ -31,6 +31,8 @@ struct cg_loop {
     val iv, step, phi_in;
 };
 
+enum { CG_MIXED = -1 };               /* read_columns: views differ, or one begins further on */
+
 struct cg {
     struct cg_module *m;
     LLVMContextRef ctx;
@@ -49,6 +51,7 @@ struct cg {
     tx_ref *offset, *row_elements;   /* per buffer: bytes before it, elements from row to row */
     tx_ref total[4];                 /* per kind of buffer: bytes */
     bool *asked;                     /* per argument: some statement asks for its rows ahead */
+    tx_ref *read_columns;            /* per local buffer: of all views that are read; 0: of none */
     struct cg_scope *scope;
 };
 

@@ -188,6 +188,31 @@ find_asked(struct cg *g, const struct tile_stmt *s)
     }
 }
 
+static void
+note_columns(struct cg *g, const tile_view *v, bool read)
+{
+    int64_t first;
+    if (!v->buf || g->p->bufs[v->buf].kind != BUF_LOCAL)
+        return;
+    tx_ref *of = &g->read_columns[v->buf];
+    if (!tx_is_num(g->p, v->col, &first) || first || (read && *of && *of != v->cols))
+        *of = (tx_ref)CG_MIXED;
+    else if (read)
+        *of = v->cols;
+}
+
+static void
+find_columns(struct cg *g, const struct tile_stmt *s)
+{
+    for (; s; s = s->next) {
+        find_columns(g, s->body);
+        for (int k = 0; k < tile_ops[s->op].nviews; k++)
+            note_columns(g, &s->v[k], !strchr("woWT", tile_ops[s->op].views[k]));
+        for (uint32_t k = 0; k < s->nbinds; k++)
+            note_columns(g, &s->binds[k].view, true);
+    }
+}
+
 void
 cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p, const struct cg_target *t)
 {
@@ -216,6 +241,8 @@ cg_prepare(struct cg *g, struct cg_module *m, const struct tile_prog *p, const s
     g->dims = ARENA_ARRAY(m->arena, val, g->f->ndims);
     g->asked = ARENA_ARRAY(m->arena, bool, tile_arg_count(g->f));
     find_asked(g, p->body);
+    g->read_columns = ARENA_ARRAY(m->arena, tx_ref, p->nbufs);
+    find_columns(g, p->body);
     place_buffers(g);
     g->rows = ARENA_ARRAY(m->arena, val, p->nxs + 64);
     cg_scope_new(g);

@@ -136,12 +136,20 @@ has_column_function(const struct cg *g, const struct tile_stmt *s)
 
 /* ---- columns past the last ---- */
 
+/* Whether the row goes on in scratch, from its first column on in whole vectors. */
 static bool
 is_scratch(const struct cg *g, const tile_view *v)
 {
     int64_t col;
     return !v->buf || (g->p->bufs[v->buf].kind == BUF_LOCAL && tx_is_num(g->p, v->col, &col) &&
                        col == 0);
+}
+
+/* Whether what is written past the columns is never read. */
+static bool
+is_free_past(const struct cg *g, const tile_view *v)
+{
+    return !v->buf || !g->read_columns[v->buf] || g->read_columns[v->buf] == v->cols;
 }
 
 /* Whether the node can be evaluated past the last column of s: it reads scratch there, or nothing.
@@ -172,7 +180,8 @@ token_columns(struct cg *g, const struct map_job *j)
     bool *seen = xmalloc(g->f->nnodes);
     memset(seen, 0, g->f->nnodes);
     if ((s->col_axis == AX_i || s->col_axis == AX_j) && is_scratch(g, &s->v[0]) &&
-        is_scratch(g, &s->v[1]) && can_run_past(g, s, s->node, seen)) {
+        is_free_past(g, &s->v[0]) && is_scratch(g, &s->v[1]) && is_free_past(g, &s->v[1]) &&
+        can_run_past(g, s, s->node, seen)) {
         val up = cg_add(g, cols, cg_i(g, g->vl - 1));
         cols = cg_mul(g, LLVMBuildSDiv(g->b, up, vl, ""), vl);
         struct cg_loop l = cg_loop(g, cg_i(g, 0), cols, vl);

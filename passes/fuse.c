@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "passes/cost.h"
-
 /* ---- dims and arguments ---- */
 
 /* Batches, heads and tokens of both are the same, and so are their numbers. */
@@ -246,8 +244,6 @@ fuse_two(struct arena *a, const struct graph *g, const struct graph_stage *one,
     s->f->name = arena_printf(a, "%s_%s", one->f->name, two->name);
     s->name = arena_printf(a, "%s, %s", one->name, two->name);
     struct tile_prog *p = both->prog = tile_new(a, s->f, runs[0]->entry, runs[0]->schedule);
-    if (runs[0]->period && runs[1]->period)
-        p->period = cost_lcm(runs[0]->period, runs[1]->period);
     graft_itself(&itself, s->f);
     int before = count_results(s->f);
     bool fused = graft_stage(&other, s, two, g->shell, runs[1]);
