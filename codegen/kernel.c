@@ -136,10 +136,11 @@ row_elements(struct tile_prog *p, const struct tile_buf *b, int esize)
     tx_ref per = tx_num(p, CG_PAD / esize), one = tx_num(p, 1), two = tx_num(p, 2);
     tx_ref lines = tx_op2(p, TX_CDIV, b->cols, per);
     if (b->kind == BUF_LOCAL) {
-        tx_ref even = tx_op2(p, TX_SUB, tx_op2(p, TX_CDIV, tx_op2(p, TX_ADD, lines, one), two),
-                             tx_op2(p, TX_CDIV, lines, two));
+        tx_ref odd = tx_op2(p, TX_MUL, two, tx_op2(p, TX_FDIV, lines, two));
+        odd = tx_op2(p, TX_ADD, odd, one);
         tx_ref wide = tx_op2(p, TX_MIN, one, tx_op2(p, TX_FDIV, lines, tx_num(p, ODD_LINES)));
-        lines = tx_op2(p, TX_ADD, lines, tx_op2(p, TX_MUL, even, wide));
+        tx_ref more = tx_op2(p, TX_MUL, wide, tx_op2(p, TX_SUB, odd, lines));
+        lines = tx_op2(p, TX_ADD, lines, more);
     }
     return tx_op2(p, TX_MUL, lines, per);
 }
@@ -188,6 +189,7 @@ find_asked(struct cg *g, const struct tile_stmt *s)
     }
 }
 
+/* A view of a local buffer, for read_columns. */
 static void
 note_columns(struct cg *g, const tile_view *v, bool read)
 {

@@ -145,11 +145,12 @@ is_scratch(const struct cg *g, const tile_view *v)
                        col == 0);
 }
 
-/* Whether what is written past the columns is never read. */
+/* Whether past the columns there is scratch that no view reads. */
 static bool
-is_free_past(const struct cg *g, const tile_view *v)
+can_write_past(const struct cg *g, const tile_view *v)
 {
-    return !v->buf || !g->read_columns[v->buf] || g->read_columns[v->buf] == v->cols;
+    tx_ref read = g->read_columns[v->buf]; /* 0 if there is no buffer */
+    return is_scratch(g, v) && (!read || read == v->cols);
 }
 
 /* Whether the node can be evaluated past the last column of s: it reads scratch there, or nothing.
@@ -179,9 +180,8 @@ token_columns(struct cg *g, const struct map_job *j)
     val cols = cg_tx(g, s->cols), vl = cg_i(g, g->vl);
     bool *seen = xmalloc(g->f->nnodes);
     memset(seen, 0, g->f->nnodes);
-    if ((s->col_axis == AX_i || s->col_axis == AX_j) && is_scratch(g, &s->v[0]) &&
-        is_free_past(g, &s->v[0]) && is_scratch(g, &s->v[1]) && is_free_past(g, &s->v[1]) &&
-        can_run_past(g, s, s->node, seen)) {
+    if ((s->col_axis == AX_i || s->col_axis == AX_j) && can_write_past(g, &s->v[0]) &&
+        can_write_past(g, &s->v[1]) && can_run_past(g, s, s->node, seen)) {
         val up = cg_add(g, cols, cg_i(g, g->vl - 1));
         cols = cg_mul(g, LLVMBuildSDiv(g->b, up, vl, ""), vl);
         struct cg_loop l = cg_loop(g, cg_i(g, 0), cols, vl);

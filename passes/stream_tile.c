@@ -99,9 +99,10 @@ product_new(struct stream *st, const struct key_sum *ks, tile_view p, tile_view 
 {
     struct tile_stmt *m = stream_stmt(st, TILE_matmul, stream_sum(st, ks), p);
     m->v[2] = v;
-    m->num[0] = st->s.queries != QUERIES_FEW;
-    if (st->s.queries != QUERIES_FEW)
+    if (st->s.queries != QUERIES_FEW) {
+        m->num[0] = 1;
         m->v[3] = view_next_keys(&st->s, 2);
+    }
     return m;
 }
 
